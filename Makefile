@@ -1,0 +1,65 @@
+# Needs python3 (3.11 or newer) with pip, and make. Everything else is fetched into .venv and .tools.
+PYTHON ?= python3
+JOBS ?= 2
+ARGS ?=
+BIN := .venv/bin
+OPENAPI := $(BIN)/python -m mainspring.doors.rest.openapi
+
+# What a shell has set for another project must not leak into this one.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check lint imports types fix lock spec spec-check bench soak wheel clean
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## Create or update the environment in .venv; every other target does so by itself
+	@command -v $(PYTHON) >/dev/null || { echo "Mainspring needs Python 3.11 or newer, and there is no '$(PYTHON)' here."; exit 1; }
+	@$(PYTHON) tools/bootstrap.py
+
+run: setup ## Start the server in the foreground, ready to use (ARGS="--temp" keeps nothing)
+	@exec $(BIN)/mainspring dev $(ARGS)
+
+test: setup ## Run the test suite on JOBS=2 processes (ARGS="-k words tests/core" for a part of it)
+	@$(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder $(ARGS)
+
+check: lint imports types spec-check ## Run every check that is not a test
+
+lint: setup ## Check style and formatting with ruff
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+imports: setup ## Check who may import whom with import-linter
+	@$(BIN)/lint-imports --no-logo
+
+types: setup ## Check types with mypy --strict
+	@$(BIN)/mypy
+
+fix: setup ## Let ruff repair and format what it can
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+lock: ## Write constraints.txt anew from pyproject.toml (ARGS="--upgrade" takes newer versions)
+	@PYTHON=$(PYTHON) tools/lock.sh $(ARGS)
+
+spec: setup ## Write spec/openapi.json from the table of operations
+	@mkdir -p spec
+	@$(OPENAPI) > .tools/openapi.json && mv .tools/openapi.json spec/openapi.json
+
+spec-check: setup ## Check that spec/openapi.json is what `make spec` would write
+	@$(OPENAPI) > .tools/openapi.json
+	@diff -u spec/openapi.json .tools/openapi.json || { echo "spec/openapi.json is stale: run 'make spec'"; exit 1; }
+
+bench: setup ## Measure (ARGS names benchmarks; without it all of them)
+	@$(BIN)/python -m bench $(ARGS)
+
+soak: setup ## Run the long tests, minutes each
+	@$(BIN)/python -m pytest -m soak $(ARGS)
+
+wheel: setup ## Build the wheel into dist/
+	@$(BIN)/hatchling build -t wheel
+
+clean: ## Remove everything that make has made; the data in mainspring-data stays
+	@rm -rf .venv .tools dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .schemathesis
+	@find src tests tools bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

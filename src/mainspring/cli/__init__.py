@@ -1,0 +1,1 @@
+"""The one command, one file per noun: parse, call, print."""

@@ -1,0 +1,163 @@
+"""`migrate`, `backup`, `restore`, `doctor`: looking after the store."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from pathlib import Path
+
+from mainspring.cli import show
+from mainspring.core.errors import Conflict, Invalid, Refused
+from mainspring.settings import from_process
+
+
+def register(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands for the store."""
+    migrate = nouns.add_parser("migrate", help="bring the store's schema up to date (serve does it by itself)")
+    migrate.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    migrate.set_defaults(run=_migrate)
+    backup = nouns.add_parser("backup", help="copy the store into one file, also while the server runs")
+    backup.add_argument("file", type=Path)
+    backup.set_defaults(run=_backup)
+    restore = nouns.add_parser("restore", help="put a backup in the store's place; the server must be stopped")
+    restore.add_argument("file", type=Path)
+    restore.set_defaults(run=_restore)
+    doctor = nouns.add_parser("doctor", help="look for what is wrong: settings, store, clock, server")
+    doctor.set_defaults(run=_doctor)
+    for parser in (migrate, backup, restore, doctor):
+        parser.add_argument("--data", help="data directory (./mainspring-data)")
+        parser.add_argument("--json", action="store_true", help="print JSON for programs")
+
+
+def _database(args: argparse.Namespace) -> Path:
+    return from_process({"DATA": args.data}).database
+
+
+def _existing(args: argparse.Namespace) -> Path:
+    path = _database(args)
+    if not path.exists():
+        raise Conflict(f"there is no store at {path}", hint="Name its directory with --data.")
+    return path
+
+
+def _migrate(args: argparse.Namespace) -> int:
+    from mainspring.store.migrate import migrate, pending
+    from mainspring.store.sqlite import FileLock, connect
+
+    path = _existing(args)
+    if args.dry_run:
+        connection = connect(path, readonly=True)
+        todo = pending(connection)
+    else:
+        lock = FileLock(path)
+        connection = connect(path)
+        todo = migrate(connection, path, args.clock(), print)
+        lock.release()
+    connection.close()
+    names = [f"{migration.number:04d} {migration.name}" for migration in todo]
+    if args.json:
+        show.as_json({"applied": not args.dry_run, "migrations": names})
+    elif not names:
+        print("the schema is up to date")
+    else:
+        print(("would apply: " if args.dry_run else "applied: ") + ", ".join(names))
+    return 0
+
+
+def _backup(args: argparse.Namespace) -> int:
+    from mainspring.store.migrate import copy
+    from mainspring.store.sqlite import connect
+
+    path = _existing(args)
+    connection = connect(path, readonly=True)
+    copy(connection, args.file)
+    connection.close()
+    size = args.file.stat().st_size
+    if args.json:
+        show.as_json({"file": str(args.file), "bytes": size})
+    else:
+        print(f"backed up {path} to {args.file} ({size / 1_048_576:.1f} MiB)")
+        print("keep secret.key with it: stored secrets open with nothing else")
+    return 0
+
+
+def _restore(args: argparse.Namespace) -> int:
+    from mainspring.store.migrate import pending
+    from mainspring.store.sqlite import FileLock, connect
+
+    path = _database(args)
+    if not args.file.exists():
+        raise Invalid(f"{args.file} does not exist", hint="Name a file made by `mainspring backup`.", code="USAGE")
+    backup = connect(args.file, readonly=True)
+    pending(backup)
+    [(verdict,)] = backup.execute("PRAGMA quick_check(1)")
+    backup.close()
+    if verdict != "ok":
+        raise Conflict(f"{args.file} is damaged: {verdict}", hint="Use another backup.")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = FileLock(path)
+    kept = _put_aside(path)
+    draft = path.with_name(path.name + ".restoring")
+    shutil.copyfile(args.file, draft)
+    with draft.open("rb+") as file:
+        os.fsync(file.fileno())
+    draft.replace(path)
+    lock.release()
+    if args.json:
+        show.as_json({"restored": str(path), "previous": kept and str(kept)})
+    else:
+        print(f"restored {args.file} to {path}" + (f"; the store before it is {kept}" if kept else ""))
+    return 0
+
+
+def _put_aside(path: Path) -> Path | None:
+    """Keep the store that is being replaced, with its write-ahead log folded in."""
+    from mainspring.store.sqlite import connect
+
+    if not path.exists():
+        return None
+    connection = connect(path)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    connection.close()
+    kept = path.with_name(path.name + ".before-restore")
+    path.replace(kept)
+    for tail in ("-wal", "-shm"):
+        path.with_name(path.name + tail).unlink(missing_ok=True)
+    return kept
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from mainspring.cli import api
+    from mainspring.core import zone_data
+    from mainspring.store.checkup import Finding, examine
+
+    findings: list[Finding] = []
+    settings = from_process({"DATA": args.data})
+    findings.append(Finding("time-zone data", zone_data.version()))
+    free = shutil.disk_usage(settings.data if settings.data.exists() else Path()).free
+    findings.append(
+        Finding("free disk space", f"{free / 2**30:.1f} GiB", "less than 1 GiB is left" if free < 2**30 else None)
+    )
+    key_file = settings.data / "secret.key"
+    if key_file.exists() and key_file.stat().st_mode & 0o077:
+        findings.append(Finding("secret.key", oct(key_file.stat().st_mode & 0o777), "others can read it: chmod 600"))
+    if settings.database.exists():
+        findings += examine(settings.database)
+    else:
+        findings.append(Finding("database", "none yet; the first start makes it"))
+    try:
+        args.url = None
+        api.call(args, "GET", "/v1/cron/list", query={"limit": 1})
+        findings.append(Finding("server", f"answers at {api.address(args)[0]}"))
+    except Refused as refused:
+        findings.append(Finding("server", refused.message))
+    if args.json:
+        show.as_json([{"subject": f.subject, "detail": f.detail, "problem": f.problem} for f in findings])
+    else:
+        show.table(
+            ("", "subject", "detail", "problem"),
+            (("!" if f.problem else "✓", f.subject, f.detail, f.problem or "") for f in findings),
+            "",
+        )
+    return 1 if any(f.problem for f in findings) else 0

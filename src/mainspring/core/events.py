@@ -1,0 +1,74 @@
+"""What has happened, stated after it was committed. Logs and metrics subscribe; nothing here acts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from mainspring.core.model import RunState, Trigger
+
+
+class Event(msgspec.Struct, frozen=True):
+    """A fact about the service."""
+
+
+class Fired(Event, frozen=True):
+    """One visit of the scheduler: runs made, instants skipped or missed, schedules looked at."""
+
+    schedules: int
+    runs: int
+    skipped: int
+    missed: int
+
+
+class Claimed(Event, frozen=True):
+    """Runs taken to be sent."""
+
+    runs: int
+
+
+class AttemptEnded(Event, frozen=True):
+    """One attempt is over. `lateness_ms`: first byte minus due instant, for first attempts that were sent."""
+
+    project: str
+    run_id: int
+    schedule_id: int | None
+    trigger: Trigger
+    attempt: int
+    state: RunState
+    status: int | None
+    error: str | None
+    lateness_ms: int | None
+    duration_ms: int
+
+
+class ResultFenced(Event, frozen=True):
+    """A late result was refused: the run had been rescued or ended meanwhile."""
+
+    run_id: int
+    attempt: int
+
+
+class Rescued(Event, frozen=True):
+    """Runs taken back after their node went silent, or found running at start."""
+
+    runs: int
+
+
+class Pruned(Event, frozen=True):
+    """History removed by retention."""
+
+    runs: int
+    gaps: int
+    schedules: int
+
+
+class LoopFailed(Event, frozen=True):
+    """A loop's step raised; it goes on after a pause."""
+
+    loop: str
+    error: str
+
+
+Emit = Callable[[Event], None]

@@ -1,0 +1,200 @@
+"""Runs: what is sent, and what becomes of a run when its attempt has ended."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import msgspec
+import re2
+
+from mainspring import __version__
+from mainspring.core import ids, limits, retry
+from mainspring.core.changes import Claim, FollowUp, Result
+from mainspring.core.drafts import opened_headers
+from mainspring.core.errors import NotFound
+from mainspring.core.headers import outbound_headers
+from mainspring.core.instants import iso
+from mainspring.core.model import Attempt, Expect, Page, Run, RunState, Target
+from mainspring.core.ports import Core, Outcome, Request, Vault
+from mainspring.core.urls import origin_of
+
+EMPTY = b"{}"
+INTERRUPTED = "interrupted"
+_BODILESS = frozenset({"GET", "DELETE"})
+
+
+def request(vault: Vault, claim: Claim, target: Target, now: int) -> Request:
+    """The request of one attempt, signed with this attempt's timestamp; the body is the accepted one, byte for byte."""
+    body = claim.payload if claim.payload is not None else target.payload
+    if body is None:
+        body = b"" if target.method in _BODILESS else EMPTY
+    headers = outbound_headers(
+        version=__version__,
+        run_id=ids.text("run", claim.run_id),
+        attempt=claim.attempt,
+        scheduled_for=claim.scheduled_for,
+        now=now,
+        body=body,
+        custom=tuple(opened_headers(vault, target).items()),
+        secrets=() if target.secret is None else (vault.unseal(target.secret, "secret").decode(),),
+        style=target.signature_style,
+    )
+    searched = target.expect is not None and target.expect.body_regexp is not None
+    return Request(
+        method=target.method,
+        url=target.address,
+        headers=headers,
+        body=body,
+        deadline_ms=target.timeout_ms,
+        keep_bytes=limits.RESPONSE_BYTES_MAX if searched else limits.RESPONSE_KEPT_BYTES,
+    )
+
+
+def after(claim: Claim, target: Target, outcome: Outcome, dice: float) -> Result:
+    """What becomes of the run: over, or another attempt. `dice` (0 <= dice < 1) is the jitter."""
+    error = _judge(target.expect, outcome)
+    due_at = None
+    if error is not None and outcome.kind != "forbidden":
+        due_at = retry.next_attempt_at(target, claim.attempt, outcome.ended_at, outcome.retry_after_ms, dice)
+    return _result(claim, target, outcome, error, due_at)
+
+
+def interrupted(run: Run, target: Target, now: int) -> Result:
+    """A run found running after its lease: the attempt counts; with retries left it is sent again at once."""
+    claim = Claim(
+        run_id=run.id,
+        schedule_id=run.schedule_id,
+        project=run.project,
+        kind=run.kind,
+        trigger=run.trigger,
+        scheduled_for=run.scheduled_for,
+        target_id=run.target_id,
+        origin=run.origin,
+        payload=run.payload,
+        attempt=run.attempt,
+        started_at=run.attempt_started_at or run.started_at,
+    )
+    due_at = now if run.attempt <= target.retry else None
+    return _result(claim, target, Outcome(kind="connection", ended_at=now), INTERRUPTED, due_at)
+
+
+def _judge(expect: Expect | None, outcome: Outcome) -> str | None:
+    """None when the attempt succeeded, else the reason it did not."""
+    match outcome.kind:
+        case "reply":
+            assert outcome.status is not None
+            wanted = None if expect is None else expect.statuses
+            if not (200 <= outcome.status < 300 if wanted is None else outcome.status in wanted):
+                return outcome.error or f"HTTP status {outcome.status}"
+            if outcome.error is not None:
+                return outcome.error
+            if expect is not None and expect.body_regexp is not None:
+                options = re2.Options()
+                options.encoding = re2.Options.Encoding.LATIN1
+                if re2.compile(expect.body_regexp.encode(), options).search(outcome.body) is None:
+                    return "the response body does not match expect.body_regexp"
+            return None
+        case "forbidden" | "timeout" | "connection":
+            return outcome.error or outcome.kind
+        case _ as never:
+            assert_never(never)
+
+
+def _result(claim: Claim, target: Target, outcome: Outcome, error: str | None, due_at: int | None) -> Result:
+    state: RunState = "succeeded" if error is None else "retrying" if due_at is not None else "failed"
+    return Result(
+        claim=claim,
+        state=state,
+        due_at=due_at,
+        sent_at=outcome.sent_at,
+        ended_at=outcome.ended_at,
+        status=outcome.status,
+        body=outcome.body[: limits.RESPONSE_KEPT_BYTES] or None,
+        error=error,
+        follow_up=_failure_call(claim, target, outcome, error) if state == "failed" else None,
+    )
+
+
+def _failure_call(claim: Claim, target: Target, outcome: Outcome, error: str | None) -> FollowUp | None:
+    """The call to `on_failure_webhook`, once, when a run has finally failed."""
+    if target.on_failure is None:
+        return None
+    prefix = "task" if claim.kind == "task" else "cron"
+    event = {
+        "id": ids.text("evt", claim.run_id),
+        "type": "cron.run.failed",
+        "event": "cron.run.failed",
+        "timestamp": iso(outcome.ended_at),
+        "data": {
+            "run_id": ids.text("run", claim.run_id),
+            "cron_id": None if claim.schedule_id is None else ids.text(prefix, claim.schedule_id),
+            "state": "failed",
+            "trigger": claim.trigger,
+            "scheduled_for": iso(claim.scheduled_for),
+            "attempt": claim.attempt,
+            "response_status": outcome.status,
+            "error": error,
+        },
+    }
+    return FollowUp(
+        project=claim.project,
+        target=Target(
+            id=0,
+            kind="http",
+            address=target.on_failure,
+            origin=origin_of(target.on_failure),
+            method="POST",
+            payload=None,
+            headers=None,
+            secret=target.secret,
+            signature_style=target.signature_style,
+            timeout_ms=30 * limits.SECOND,
+            retry=limits.RETRY_DEFAULT,
+            retry_delays_ms=None,
+            expect=None,
+            on_failure=None,
+        ),
+        payload=msgspec.json.encode(event),
+    )
+
+
+async def get(core: Core, project: str, run_id: int) -> tuple[Run, list[Attempt]]:
+    """A run of a cron job or task with its ended attempts, in order. Raises `NotFound`."""
+    found = await core.store.runs.get(project, run_id)
+    if found is None or found[0].kind not in ("cron", "task"):
+        raise NotFound("there is no such run", hint="List the runs to see their ids.")
+    run, attempts = found
+    if not attempts and run.attempt == 1 and run.finished_at is not None:
+        attempts = [_only_attempt(run)]
+    return run, attempts
+
+
+def _only_attempt(run: Run) -> Attempt:
+    assert run.finished_at is not None
+    return Attempt(
+        run_id=run.id,
+        attempt=1,
+        started_at=run.started_at,
+        sent_at=run.sent_at,
+        ended_at=run.finished_at,
+        status=run.status,
+        body=run.body,
+        error=run.error,
+    )
+
+
+async def page_of_schedule(
+    core: Core, schedule_id: int, page: Page, *, state: RunState | None = None, since: int = 0
+) -> list[Run]:
+    """Runs of one schedule, newest instant first, due at or after `since`."""
+    return await core.store.runs.page_of_schedule(schedule_id, state, since, page)
+
+
+async def page(
+    core: Core, project: str, page: Page, *, state: RunState | None = None, since: int = 0, until: int | None = None
+) -> list[Run]:
+    """Runs of all cron jobs and tasks, newest first, made in [since, until)."""
+    before = page.before[0] if page.before else ids.KEY_MAX
+    if until is not None:
+        before = min(before, ids.floor_of(until))
+    return await core.store.runs.page(project, state, ids.floor_of(since), before, page.limit)

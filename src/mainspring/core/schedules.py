@@ -1,0 +1,219 @@
+"""Schedules: create, edit, pause, resume, delete, run now, fire. The same for every door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from mainspring.core import cron, timing
+from mainspring.core.changes import Change, Fired, ManualRun, NewSchedule, Stale, Timing
+from mainspring.core.drafts import Draft, build_schedule, build_target, check_payload, parse_expression
+from mainspring.core.errors import Conflict, Invalid, NotFound
+from mainspring.core.idempotency import Once, Replay
+from mainspring.core.limits import FIRE_BATCH
+from mainspring.core.model import Entry, Page, Run, Schedule, ScheduleKind
+from mainspring.core.ports import Core
+
+_ATTEMPTS = 10
+_TIMER_FIELDS = ("cron_expr", "run_at", "dialect", "timezone")
+
+
+async def create(
+    core: Core, now: int, project: str, kind: ScheduleKind, draft: Draft, once: Once | None
+) -> Entry | Replay:
+    """Create a schedule (or a one-shot task). Raises `Invalid` (code NEVER_FIRES included), `TooLarge`."""
+    target = build_target(core.vault, core.targets, draft, None)
+    schedule = msgspec.structs.replace(
+        build_schedule(draft, None, target, project, kind), anchor_at=now, created_at=now, updated_at=now
+    )
+    next_due_at = _first_due(schedule, now)
+    made = await core.store.create_schedule(NewSchedule(schedule, target, next_due_at, once))
+    core.wakeup.scheduler()
+    return made
+
+
+async def get(core: Core, project: str, kind: ScheduleKind, schedule_id: int) -> Entry:
+    """One schedule. Raises `NotFound`."""
+    entry = await core.store.schedules.get(project, kind, schedule_id)
+    if entry is None:
+        raise missing(kind)
+    return entry
+
+
+async def page(core: Core, project: str, kind: ScheduleKind, page: Page) -> list[Entry]:
+    """Newest first."""
+    return await core.store.schedules.page(project, kind, page)
+
+
+async def update(
+    core: Core, now: int, project: str, kind: ScheduleKind, schedule_id: int, draft: Draft, once: Once | None
+) -> Entry | Replay:
+    """Change what the draft names; runs already made keep the target they were fired with."""
+
+    def edit(entry: Entry) -> Change:
+        target = build_target(core.vault, core.targets, draft, entry.target)
+        schedule = build_schedule(draft, entry.schedule, target, project, kind)
+        schedule = msgspec.structs.replace(schedule, updated_at=now)
+        new_target = target if target != entry.target else None
+        retimed = any(getattr(schedule, name) != getattr(entry.schedule, name) for name in _TIMER_FIELDS)
+        if retimed:
+            schedule = msgspec.structs.replace(schedule, anchor_at=now)
+        return Change(entry, schedule, new_target, _retime(entry, schedule, now, retimed), once=once)
+
+    return await _change(core, project, kind, schedule_id, edit)
+
+
+async def pause(
+    core: Core, now: int, project: str, kind: ScheduleKind, schedule_id: int, once: Once | None
+) -> Entry | Replay:
+    """Nothing new fires; queued scheduled runs and waiting retries are cancelled; the attempt in flight ends."""
+
+    def edit(entry: Entry) -> Change:
+        paused_at = entry.progress.paused_at or now
+        still = Timing(None, paused_at, entry.progress.completed_at)
+        return Change(entry, _touched(entry, now), timing=still, cancel="paused", once=once)
+
+    return await _change(core, project, kind, schedule_id, edit)
+
+
+async def resume(
+    core: Core, now: int, project: str, kind: ScheduleKind, schedule_id: int, once: Once | None
+) -> Entry | Replay:
+    """Fire again from now on; instants while paused are not caught up."""
+
+    def edit(entry: Entry) -> Change:
+        progress = entry.progress
+        if progress.paused_at is None or progress.completed_at is not None:
+            timer = Timing(progress.next_due_at, None, progress.completed_at)
+        else:
+            due = _next_due(entry.schedule, now)
+            timer = Timing(due, None, now if due is None else None)
+        return Change(entry, _touched(entry, now), timing=timer, once=once)
+
+    return await _change(core, project, kind, schedule_id, edit)
+
+
+async def delete(
+    core: Core, now: int, project: str, kind: ScheduleKind, schedule_id: int, once: Once | None
+) -> Entry | Replay | None:
+    """Stop all future runs for good; None when this project had deleted it already."""
+
+    def edit(entry: Entry) -> Change:
+        return Change(entry, _touched(entry, now), cancel="deleted", delete=True, once=once)
+
+    try:
+        return await _change(core, project, kind, schedule_id, edit)
+    except NotFound:
+        if await core.store.schedules.was_deleted(project, kind, schedule_id):
+            return None
+        raise
+
+
+async def cancel_task(core: Core, now: int, project: str, schedule_id: int, once: Once | None) -> Entry | Replay:
+    """A one-shot that has not fired never will; one whose run waits for a retry stops. Raises `NotFound`.
+
+    A task that is over stays as it is.
+    """
+
+    def edit(entry: Entry) -> Change:
+        over = entry.progress.completed_at is not None and entry.progress.active == 0 and entry.progress.held == 0
+        if over:
+            return Change(entry, entry.schedule, once=once)
+        timer = Timing(None, entry.progress.paused_at, entry.progress.completed_at or now)
+        return Change(entry, _touched(entry, now), timing=timer, cancel="cancelled", once=once)
+
+    return await _change(core, project, "task", schedule_id, edit)
+
+
+async def trigger(
+    core: Core,
+    project: str,
+    kind: ScheduleKind,
+    schedule_id: int,
+    payload: bytes | None,
+    once: Once | None,
+) -> Run | Replay:
+    """Start a run now, also while paused. Raises `NotFound`, `Conflict` (overlap), `TooLarge`."""
+    if payload is not None:
+        check_payload(payload)
+    await get(core, project, kind, schedule_id)
+    run = await core.store.trigger_run(ManualRun(project, schedule_id, "manual", payload, once))
+    core.wakeup.dispatcher()
+    return run
+
+
+async def fire_due(core: Core, now: int) -> Fired:
+    """One visit of the scheduler: at most 500 due schedules, planned and written in one transaction."""
+    fired = await core.store.schedules.fire(now, timing.plan, FIRE_BATCH)
+    if fired.runs:
+        core.wakeup.dispatcher()
+    return fired
+
+
+def missing(kind: ScheduleKind) -> NotFound:
+    """The one answer for what is not there, was deleted, or belongs to another project."""
+    noun = "cron job" if kind == "cron" else "task"
+    return NotFound(f"there is no such {noun}", hint="List them to see their ids.")
+
+
+async def _change(
+    core: Core, project: str, kind: ScheduleKind, schedule_id: int, edit: Callable[[Entry], Change]
+) -> Entry | Replay:
+    for _ in range(_ATTEMPTS):
+        change = edit(await get(core, project, kind, schedule_id))
+        changed = await core.store.change_schedule(change)
+        if not isinstance(changed, Stale):
+            core.wakeup.scheduler()
+            return changed
+    raise Conflict("the schedule is being changed by others all the time", hint="Try again.")
+
+
+def _touched(entry: Entry, now: int) -> Schedule:
+    return msgspec.structs.replace(entry.schedule, updated_at=now)
+
+
+def _retime(entry: Entry, schedule: Schedule, now: int, retimed: bool) -> Timing | None:
+    """The timer after an edit: a new instant when the timing changed or a raised cap revives a completed schedule."""
+    progress = entry.progress
+    capped = schedule.max_runs is not None and progress.run_count >= schedule.max_runs
+    revived = (
+        not capped
+        and progress.completed_at is not None
+        and schedule.cron_expr is not None
+        and schedule.max_runs != entry.schedule.max_runs
+    )
+    if capped:
+        return Timing(None, progress.paused_at, progress.completed_at or now)
+    if not retimed and not revived:
+        return None
+    due = _first_due(schedule, now)
+    return Timing(None if progress.paused_at is not None else due, progress.paused_at, None)
+
+
+def _next_due(schedule: Schedule, now: int) -> int | None:
+    return timing.first_due(
+        cron_expr=schedule.cron_expr,
+        run_at=schedule.run_at,
+        dialect=schedule.dialect,
+        timezone=schedule.timezone,
+        anchor_at=schedule.anchor_at,
+        after=now,
+    )
+
+
+def _first_due(schedule: Schedule, now: int) -> int:
+    if schedule.cron_expr is not None:
+        parse_expression(schedule.cron_expr, schedule.dialect)
+    due = _next_due(schedule, now)
+    if due is None:
+        assert schedule.cron_expr is not None
+        expression = parse_expression(schedule.cron_expr, schedule.dialect)
+        reason = cron.never_reason(expression, now, cron.zone(schedule.timezone))
+        raise Invalid(
+            f"cron_expr never fires: {reason}",
+            hint="Change the expression, or use run_at for a single instant.",
+            field="cron_expr",
+            code="NEVER_FIRES",
+        )
+    return due

@@ -1,0 +1,1 @@
+"""The doors: each translates one API and nothing else; none knows another."""

@@ -1,0 +1,133 @@
+"""What every answer looks like: the envelope, and the one table from refusals to HTTP."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from mainspring.core.errors import Invalid, LimitExceeded, Refused, Unavailable
+
+Header = tuple[bytes, bytes]
+
+# Code of a refusal → HTTP status. The doors' only place that knows it.
+STATUS: dict[str, int] = {
+    "INVALID_JSON": 400,
+    "UNAUTHORIZED": 401,
+    "FORBIDDEN": 403,
+    "NOT_FOUND": 404,
+    "METHOD_NOT_ALLOWED": 405,
+    "CONFLICT": 409,
+    "LEASE_EXPIRED": 409,
+    "QUEUE_IN_USE": 409,
+    "PAYLOAD_TOO_LARGE": 413,
+    "UNSUPPORTED_MEDIA_TYPE": 415,
+    "VALIDATION_FAILED": 422,
+    "IDEMPOTENCY_MISMATCH": 422,
+    "TARGET_FORBIDDEN": 422,
+    "NEVER_FIRES": 422,
+    "RATE_LIMITED": 429,
+    "QUEUE_FULL": 429,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+}
+RETRYABLE = frozenset({"RATE_LIMITED", "QUEUE_FULL", "UNAVAILABLE"})
+
+JSON_TYPE: Header = (b"content-type", b"application/json")
+REPLAYED: Header = (b"idempotency-replayed", b"true")
+
+encode = msgspec.json.Encoder().encode
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why there is no result: a stable code, what happened, what to do about it, and the input at fault if one is."""
+
+    code: str
+    message: str
+    hint: str
+    retryable: bool
+    field: str | UnsetType = UNSET
+
+
+class MethodNotAllowed(Invalid):
+    """The path exists, but not with this method; `allow` lists those it has."""
+
+    code = "METHOD_NOT_ALLOWED"
+
+    def __init__(self, method: str, allow: str) -> None:
+        super().__init__(f"{method[:20]} is not possible here", hint=f"Use {allow}.")
+        self.allow = allow
+
+
+class RequestIds:
+    """UUIDs of version 7 (RFC 9562 section 5.7), as ASCII text."""
+
+    def __init__(self) -> None:
+        self._dice = b""
+        self._at = 0
+
+    def next(self, now: int) -> bytes:
+        """The id of a request that began at `now` (ms)."""
+        at = self._at
+        if at == len(self._dice):
+            self._dice, at = os.urandom(10_000), 0
+        self._at = at + 10
+        digits = b"%012x%b" % (now, self._dice[at : at + 10].hex().encode())
+        variant = b"89ab"[digits[16] & 3]
+        return b"%b-%b-7%b-%c%b-%b" % (digits[:8], digits[8:12], digits[13:16], variant, digits[17:20], digits[20:32])
+
+
+def status_of(refused: Refused) -> int:
+    """The HTTP status of a refusal."""
+    status = STATUS.get(refused.code)
+    return status if status is not None else STATUS[type(refused).code]
+
+
+def enveloped(data: bytes, request_id: bytes, latency_ms: int, warnings: Sequence[str] = ()) -> bytes:
+    """A successful answer around the JSON of its result."""
+    if warnings:
+        return b'{"ok":true,"data":%b,"error":null,"metadata":{%b,"warnings":%b}}' % (
+            data,
+            _metadata(request_id, latency_ms),
+            encode(warnings),
+        )
+    return b'{"ok":true,"data":%b,"error":null,"metadata":{%b}}' % (data, _metadata(request_id, latency_ms))
+
+
+def refused_body(refused: Refused, request_id: bytes, latency_ms: int) -> bytes:
+    """The answer to a request that was refused."""
+    failure = Failure(
+        code=refused.code,
+        message=refused.message,
+        hint=refused.hint,
+        retryable=refused.retryable,
+        field=UNSET if refused.field is None else refused.field,
+    )
+    return b'{"ok":false,"data":null,"error":%b,"metadata":{%b}}' % (
+        encode(failure),
+        _metadata(request_id, latency_ms),
+    )
+
+
+def refused_headers(refused: Refused) -> list[Header]:
+    """What a refusal says in headers, besides its body."""
+    match refused:
+        case LimitExceeded():
+            return [(b"retry-after", b"%d" % refused.retry_after_s)]
+        case Unavailable():
+            return [(b"retry-after", b"1")]
+        case MethodNotAllowed():
+            return [(b"allow", refused.allow.encode())]
+        case _ if refused.code == "UNAUTHORIZED":
+            return [(b"www-authenticate", b"Bearer")]
+        case _:
+            return []
+
+
+def _metadata(request_id: bytes, latency_ms: int) -> bytes:
+    return b'"request_id":"%b","latency_ms":%d,"cost_usd":0,"vendor":"mainspring","cache_hit":false' % (
+        request_id,
+        latency_ms,
+    )

@@ -1,0 +1,105 @@
+"""One request on its way to a handler, and what handlers share: ids, instants, pages, replays."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import UnsetType
+
+from mainspring.core import ids
+from mainspring.core.idempotency import Answer, Once, Replay
+from mainspring.core.instants import iso, parse_iso
+from mainspring.core.model import Page, Principal
+from mainspring.core.ports import Core
+from mainspring.core.tokens import AuthCache
+from mainspring.doors.rest.answers import encode
+from mainspring.doors.rest.cursors import Listing, cursor_of, keys_of
+from mainspring.doors.rest.requests import PageQuery
+
+B = TypeVar("B")
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+
+class Key(msgspec.Struct, frozen=True):
+    """An idempotency key, what it belongs to, and the fingerprint of the body it came with."""
+
+    operation: str
+    key: str
+    body_hash: bytes
+
+
+class Call(msgspec.Struct, Generic[B, Q], frozen=True):
+    """A request, authenticated and read. `path` holds the values of the path's parameters in their order."""
+
+    core: Core
+    auth: AuthCache
+    now: int
+    principal: Principal
+    path: tuple[str, ...]
+    body: B
+    query: Q
+    key: Key | None
+    primary_key: str | None
+
+    @property
+    def project(self) -> str:
+        return self.principal.project
+
+    def once(self, render: Callable[[Any], msgspec.Struct], bare: Callable[[Any], msgspec.Struct] | None = None) -> Once | None:
+        """What the store keeps so that the same request gets the same answer again.
+
+        `render` makes the answer from the use case's result, `bare` the one without secrets.
+        """
+        if self.key is None:
+            return None
+
+        def answer(result: object) -> Answer:
+            return Answer(encode(render(result)), None if bare is None else encode(bare(result)))
+
+        return Once(self.project, self.key.operation, self.key.key, self.key.body_hash, answer)
+
+
+Handler = Callable[[Call[Any, Any]], Awaitable[msgspec.Struct | Replay]]
+
+
+def answered(result: R | Replay, render: Callable[[R], msgspec.Struct]) -> msgspec.Struct | Replay:
+    """The answer to a write: what was made, rendered, or the first answer again."""
+    return result if isinstance(result, Replay) else render(result)
+
+
+def row_key(prefix: str, public: str) -> int:
+    """The row key of an id; -1, which no row has, for what is no id of this kind."""
+    key = ids.key_of(prefix, public)
+    return -1 if key is None else key
+
+
+def instant_or_none(value: int | None) -> str | None:
+    """An instant as text, if there is one."""
+    return None if value is None else iso(value)
+
+
+def instant_of(value: str | None | UnsetType, field: str) -> int | None | UnsetType:
+    """A given instant in ms; absence stays what it is. Raises `Invalid` naming `field`."""
+    return parse_iso(value, field) if isinstance(value, str) else value
+
+
+def page_of(query: PageQuery, listing: Listing, width: int) -> Page:
+    """The page that is asked for, with one row more than it shows: the sign that there is a next one."""
+    before = None
+    if query.cursor:
+        keys = keys_of(listing, query.cursor, width)
+        before = (keys[0], keys[1] if width > 1 else 0)
+    return Page(limit=query.limit + 1, before=before)
+
+
+def cut(
+    rows: Sequence[R], query: PageQuery, listing: Listing, keys: Callable[[R], tuple[int, ...]]
+) -> tuple[Sequence[R], str | None]:
+    """The rows that the page shows, and the cursor of the next one."""
+    if len(rows) <= query.limit:
+        return rows, None
+    shown = rows[: query.limit]
+    return shown, cursor_of(listing, *keys(shown[-1]))

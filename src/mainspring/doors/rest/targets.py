@@ -1,0 +1,105 @@
+"""The target part of cron jobs and tasks, in both directions."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, assert_never
+
+from msgspec import Raw, UnsetType
+
+from mainspring.core.drafts import HIDDEN, opened_headers
+from mainspring.core.errors import Invalid
+from mainspring.core.model import Expect, Target
+from mainspring.core.ports import Vault
+from mainspring.doors.rest.requests import CronFields, ExpectFields, TaskFields
+from mainspring.doors.rest.results import ExpectRecord
+
+_QUEUE_NAME = re.compile(r"[A-Za-z0-9._:-]{1,124}")
+
+
+def draft_fields(body: CronFields | TaskFields) -> dict[str, Any]:
+    """The fields of a `Draft` that cron jobs and tasks share. Raises `Invalid`."""
+    return {
+        "url": _url_of(body.task, body.task_type),
+        "method": body.method,
+        "name": body.name,
+        "retry": body.retry,
+        "retry_delays": body.retry_delays,
+        "timeout_seconds": body.timeout_seconds,
+        "payload": body.payload,
+        "headers": body.headers,
+        "secret": body.secret,
+        "signature_style": body.signature_style,
+        "on_failure": body.on_failure_webhook,
+        "expect": _expect_of(body.expect),
+        "retention_days": body.retention_days,
+    }
+
+
+def _url_of(task: str | None | UnsetType, task_type: str | None | UnsetType) -> str | None | UnsetType:
+    named = isinstance(task, str) and _QUEUE_NAME.fullmatch(task) is not None
+    if task_type == "queue" or named:
+        what = f"{task!r} is not the name of a queue here" if named else "there is no queue for task_type queue here"
+        raise Invalid(f"task: {what}", hint="Give the http(s) URL to call, in full.", field="task")
+    return task
+
+
+def _expect_of(expect: ExpectFields | None | UnsetType) -> Expect | None | UnsetType:
+    if not isinstance(expect, ExpectFields):
+        return expect
+    match expect.status:
+        case None | "2xx":
+            statuses = None
+        case int(status):
+            statuses = (status,)
+        case tuple(several):
+            statuses = several
+        case _ as never:
+            assert_never(never)
+    if statuses is None and expect.body_regexp is None:
+        return None
+    return Expect(statuses, expect.body_regexp)
+
+
+def target_fields(vault: Vault, target: Target) -> dict[str, Any]:
+    """The fields of a `TargetRecord`."""
+    timeout = target.timeout_ms / 1000
+    delays = target.retry_delays_ms
+    return {
+        "task": target.address,
+        "url": target.address,
+        "task_url": target.address,
+        "task_type": _type_of(target),
+        "method": target.method,
+        "retry": target.retry,
+        "retries": target.retry,
+        "retry_delays": None if delays is None else tuple(_plain(delay / 1000) for delay in delays),
+        "timeout_seconds": _plain(timeout),
+        "payload": None if target.payload is None else Raw(target.payload),
+        "headers": None if target.headers is None else dict.fromkeys(opened_headers(vault, target), HIDDEN),
+        "signature_style": target.signature_style,
+        "signed": target.secret is not None,
+        "on_failure_webhook": target.on_failure,
+        "expect": _shown_expect(target.expect),
+    }
+
+
+def _type_of(target: Target) -> str:
+    match target.kind:
+        case "http":
+            return "http_url"
+        case _ as never:
+            assert_never(never)
+
+
+def _plain(seconds: float) -> float:
+    """Whole seconds without a fraction, as they were given."""
+    return int(seconds) if seconds.is_integer() else seconds
+
+
+def _shown_expect(expect: Expect | None) -> ExpectRecord | None:
+    if expect is None:
+        return None
+    return ExpectRecord("2xx" if expect.statuses is None else expect.statuses, expect.body_regexp)
+
+

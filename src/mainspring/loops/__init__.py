@@ -1,0 +1,1 @@
+"""What happens without being asked: each loop is one `step(now)`."""

@@ -1,0 +1,86 @@
+"""Runs a loop: step, wait as long as the step said or until woken, step again. The only sleep in the program."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from mainspring.core.events import Emit, LoopFailed
+
+BACKOFF_FIRST = 0.1
+BACKOFF_MAX = 5.0
+
+
+class Service:
+    """One loop with a life. `step(now)` does what is due and answers in how many ms it wants to be called again.
+
+    `pace_s` is the least time between the begins of two steps, so that under load a step takes many items at once;
+    the first step after a quiet time is immediate. A step that raises is reported and tried again after a growing
+    pause.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        step: Callable[[int], Awaitable[int]],
+        clock: Callable[[], int],
+        emit: Emit,
+        *,
+        pace_s: float = 0.0,
+    ) -> None:
+        self.name = name
+        self._step = step
+        self._clock = clock
+        self._emit = emit
+        self._pace = pace_s
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=self.name)
+
+    def wake(self) -> None:
+        """There may be work now."""
+        self._woken.set()
+
+    async def stop(self) -> None:
+        """No further step begins; the one under way ends first."""
+        self._stopping = True
+        self._woken.set()
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        pause = BACKOFF_FIRST
+        while not self._stopping:
+            self._woken.clear()
+            began = loop.time()
+            try:
+                wait = await self._step(self._clock()) / 1000
+                pause = BACKOFF_FIRST
+            except Exception as error:  # noqa: BLE001  # a loop outlives whatever its step met
+                self._emit(LoopFailed(loop=self.name, error=f"{type(error).__name__}: {error}"))
+                await self._sleep(pause)
+                pause = min(BACKOFF_MAX, pause * 2)
+                continue
+            await self._wait(wait)
+            rest = began + self._pace - loop.time()
+            if rest > 0 and not self._stopping:
+                await asyncio.sleep(rest)
+
+    async def _wait(self, seconds: float) -> None:
+        """Until woken or until the time is over, whichever is first."""
+        if self._woken.is_set() or seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        handle = asyncio.get_running_loop().call_later(seconds, self._woken.set)
+        try:
+            await self._woken.wait()
+        finally:
+            handle.cancel()
+
+    async def _sleep(self, seconds: float) -> None:
+        if not self._stopping:
+            await asyncio.sleep(seconds)

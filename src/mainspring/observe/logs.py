@@ -1,0 +1,90 @@
+"""The log: the only file that turns events into lines and picks their level."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+from mainspring.core import ids
+from mainspring.core.events import AttemptEnded, Event, Fired, LoopFailed, Pruned, Rescued, ResultFenced
+
+_log = structlog.get_logger("mainspring")
+
+
+def configure(form: Literal["text", "json"] | None, level: str) -> None:
+    """Send log lines to standard error, as text for people or JSON for programs."""
+    text = form == "text" or (form is None and sys.stderr.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if text else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for chatty in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def on_event(event: Event) -> None:
+    """Write a line for what an operator wants to know."""
+    match event:
+        case AttemptEnded(state="failed"):
+            _log.warning("run failed", **_run(event))
+        case AttemptEnded(state="retrying"):
+            _log.info("attempt failed, will retry", **_run(event))
+        case AttemptEnded():
+            _log.debug("run ended", **_run(event))
+        case Fired(missed=missed) if missed:
+            _log.warning("instants missed", missed=missed)
+        case ResultFenced():
+            _log.warning("late result refused", run_id=ids.text("run", event.run_id), attempt=event.attempt)
+        case Rescued():
+            _log.warning("runs rescued", runs=event.runs)
+        case Pruned():
+            _log.info("history pruned", runs=event.runs, gaps=event.gaps, schedules=event.schedules)
+        case LoopFailed():
+            _log.error("loop failed", loop=event.loop, error=event.error)
+        case _:
+            pass
+
+
+def say(message: str, **fields: object) -> None:
+    """A line about the server itself."""
+    _log.info(message, **fields)
+
+
+def unexpected(error: BaseException, request_id: str) -> None:
+    """A bug met while answering a request."""
+    _log.error("unexpected error", request_id=request_id, exc_info=error)
+
+
+def _run(event: AttemptEnded) -> dict[str, object]:
+    return {
+        "run_id": ids.text("run", event.run_id),
+        "project": event.project,
+        "attempt": event.attempt,
+        "status": event.status,
+        "error": event.error,
+        "duration_ms": event.duration_ms,
+    }

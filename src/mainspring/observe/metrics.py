@@ -1,0 +1,103 @@
+"""Prometheus metrics: counts and histograms of the core's events and the API's answers."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from mainspring import __version__
+from mainspring.core.events import (
+    AttemptEnded,
+    Claimed,
+    Event,
+    Fired,
+    LoopFailed,
+    Pruned,
+    Rescued,
+    ResultFenced,
+)
+
+_LATENESS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 300, 3600)
+_DURATION = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
+_REQUEST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """One registry per server. `on_event` subscribes to the core, `on_request` to the doors."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        make = self._make
+        self._fires = make(Counter, "mainspring_fires_total", "Runs made because a schedule was due.")
+        self._skipped = make(Counter, "mainspring_instants_skipped_total", "Due instants skipped by overlap policy.")
+        self._missed = make(Counter, "mainspring_instants_missed_total", "Due instants missed by catch-up policy.")
+        self._claims = make(Counter, "mainspring_runs_claimed_total", "Attempts begun.")
+        self._fenced = make(Counter, "mainspring_results_fenced_total", "Late results refused by their fencing token.")
+        self._rescued = make(Counter, "mainspring_runs_rescued_total", "Runs taken back after a crash.")
+        self._pruned = make(Counter, "mainspring_runs_pruned_total", "Runs removed by retention.")
+        self._attempts = Counter(
+            "mainspring_attempts_total", "Attempts ended, by what became of the run.", ["state"], registry=self.registry
+        )
+        self._by_state = {
+            state: self._attempts.labels(state) for state in ("succeeded", "failed", "retrying", "cancelled")
+        }
+        self._lateness = Histogram(
+            "mainspring_lateness_seconds",
+            "First byte sent minus due instant, of scheduled first attempts.",
+            buckets=_LATENESS,
+            registry=self.registry,
+        )
+        self._duration = Histogram(
+            "mainspring_attempt_seconds", "Length of attempts.", buckets=_DURATION, registry=self.registry
+        )
+        self._loops = Counter(
+            "mainspring_loop_failures_total", "Loop steps that raised.", ["loop"], registry=self.registry
+        )
+        self._requests = Counter(
+            "mainspring_requests_total", "API answers.", ["operation", "status"], registry=self.registry
+        )
+        self._request_time = Histogram(
+            "mainspring_request_seconds", "Length of API calls.", buckets=_REQUEST, registry=self.registry
+        )
+        Gauge("mainspring_info", "The running version.", ["version"], registry=self.registry).labels(__version__).set(1)
+        self.in_flight = Gauge("mainspring_runs_in_flight", "Attempts under way.", registry=self.registry)
+
+    def _make(self, kind: type[Counter], name: str, what: str) -> Counter:
+        return kind(name, what, registry=self.registry)
+
+    def on_event(self, event: Event) -> None:
+        """Count one fact."""
+        match event:
+            case AttemptEnded():
+                self._by_state[event.state].inc()
+                self._duration.observe(event.duration_ms / 1000)
+                if event.lateness_ms is not None and event.trigger == "schedule":
+                    self._lateness.observe(event.lateness_ms / 1000)
+            case Fired():
+                self._fires.inc(event.runs)
+                self._skipped.inc(event.skipped)
+                self._missed.inc(event.missed)
+            case Claimed():
+                self._claims.inc(event.runs)
+            case ResultFenced():
+                self._fenced.inc()
+            case Rescued():
+                self._rescued.inc(event.runs)
+            case Pruned():
+                self._pruned.inc(event.runs)
+            case LoopFailed():
+                self._loops.labels(event.loop).inc()
+            case _:
+                pass
+
+    def on_request(self, operation: str, status: int, microseconds: int) -> None:
+        """Count one API answer."""
+        self._requests.labels(operation, str(status)).inc()
+        self._request_time.observe(microseconds / 1_000_000)
+
+    def text(self) -> bytes:
+        """The exposition format."""
+        return generate_latest(self.registry)

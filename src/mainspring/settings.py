@@ -1,0 +1,233 @@
+"""Every knob: name, default, unit, bound, meaning. Flags win over MAINSPRING_* in the environment over mainspring.toml."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from mainspring.core.errors import Invalid
+from mainspring.core.tokens import check_secret
+
+ENV_PREFIX = "MAINSPRING_"
+FILE = "mainspring.toml"
+ROLES = ("api", "scheduler", "dispatcher", "janitor")
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One knob. `kind`: text, int, flag, list (comma-separated)."""
+
+    name: str
+    kind: Literal["text", "int", "flag", "list"]
+    default: str | None
+    unit: str
+    bound: str
+    meaning: str
+    low: int = 0
+    high: int = 0
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("HOST", "text", "127.0.0.1", "address", "", "Address to listen on."),
+    Setting("PORT", "int", "8080", "port", "0 to 65535 (0: any free one)", "Port to listen on.", 0, 65_535),
+    Setting("BIND", "list", None, "HOST:PORT", "", "Addresses to listen on, instead of HOST and PORT."),
+    Setting("DATA", "text", "./mainspring-data", "directory", "", "Where the embedded store, keys and locks live."),
+    Setting("DATABASE", "text", None, "URL", "sqlite:///path", "The database; the file in DATA when not set."),
+    Setting(
+        "ROLES",
+        "list",
+        ",".join(ROLES),
+        "",
+        "any of " + ", ".join(ROLES),
+        "What this process does.",
+        choices=ROLES,
+    ),
+    Setting("WORKERS", "int", "1", "processes", "1 on SQLite", "Processes that serve the API.", 1, 64),
+    Setting(
+        "API_KEY",
+        "text",
+        None,
+        "",
+        "16 to 512 visible characters",
+        "The first key of the default project; made at the first start when not set.",
+        secret=True,
+    ),
+    Setting(
+        "SECRET_KEY",
+        "text",
+        None,
+        "",
+        "16 to 512 visible characters",
+        "Encrypts stored secrets and headers; made into DATA/secret.key when not set.",
+        secret=True,
+    ),
+    Setting(
+        "ALLOW_TARGETS",
+        "list",
+        None,
+        "CIDR or host name",
+        "",
+        "Targets that may be called although they are private (dev: 127.0.0.0/8,::1/128).",
+    ),
+    Setting("CORS_ORIGINS", "list", None, "origin", "", "Web origins that may call the API (dev: loopback)."),
+    Setting("ROOT_PATH", "text", None, "path", "", "Path under which a proxy serves this server."),
+    Setting("TRUSTED_PROXIES", "list", None, "address", "", "Proxies whose X-Forwarded-For is believed."),
+    Setting(
+        "LOG_FORMAT",
+        "text",
+        None,
+        "",
+        "text or json",
+        "Form of the log on standard error; text on a terminal, else json.",
+        choices=("text", "json"),
+    ),
+    Setting(
+        "LOG_LEVEL",
+        "text",
+        "info",
+        "",
+        "debug, info, warning or error",
+        "Least important log lines shown.",
+        choices=("debug", "info", "warning", "error"),
+    ),
+)
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """The values in force."""
+
+    binds: tuple[tuple[str, int], ...]
+    data: Path
+    database: Path
+    roles: frozenset[str]
+    api_key: str | None
+    secret_key: str | None
+    allow_targets: tuple[str, ...]
+    cors_origins: tuple[str, ...]
+    root_path: str
+    trusted_proxies: tuple[str, ...]
+    log_format: Literal["text", "json"] | None
+    log_level: str
+    dev: bool = False
+
+
+def read(
+    flags: Mapping[str, str | None], environ: Mapping[str, str], file: Path | None = None, *, dev: bool = False
+) -> Settings:
+    """The settings in force. `flags` by setting name. Raises `Invalid` naming the setting and its bound."""
+    values = _file_values(file or Path(FILE), required=file is not None)
+    values.update(
+        (setting.name, environ[ENV_PREFIX + setting.name])
+        for setting in SETTINGS
+        if environ.get(ENV_PREFIX + setting.name)
+    )
+    values.update((name, value) for name, value in flags.items() if value is not None)
+
+    def text(name: str) -> str | None:
+        return _checked(_BY_NAME[name], values.get(name) or _BY_NAME[name].default)
+
+    def items(name: str) -> tuple[str, ...]:
+        return tuple(item.strip() for item in (text(name) or "").split(",") if item.strip())
+
+    for name in ("API_KEY", "SECRET_KEY"):
+        if given := values.get(name):
+            check_secret(given, ENV_PREFIX + name)
+    if int(text("WORKERS") or 1) > 1:
+        raise Invalid("more than one worker needs PostgreSQL", hint="Leave WORKERS at 1.", field="WORKERS")
+    data = Path(text("DATA") or "").expanduser()
+    bind = items("BIND") or (f"{_bracketed(text('HOST') or '')}:{text('PORT')}",)
+    log_format = text("LOG_FORMAT")
+    return Settings(
+        binds=tuple(_address(item) for item in bind),
+        data=data,
+        database=_database(text("DATABASE"), data),
+        roles=frozenset(items("ROLES")),
+        api_key=text("API_KEY"),
+        secret_key=text("SECRET_KEY"),
+        allow_targets=items("ALLOW_TARGETS") or (("127.0.0.0/8", "::1/128") if dev else ()),
+        cors_origins=items("CORS_ORIGINS"),
+        root_path=(text("ROOT_PATH") or "").rstrip("/"),
+        trusted_proxies=items("TRUSTED_PROXIES"),
+        log_format="text" if log_format == "text" else "json" if log_format == "json" else None,
+        log_level=text("LOG_LEVEL") or "info",
+        dev=dev,
+    )
+
+
+def _file_values(path: Path, *, required: bool) -> dict[str, str]:
+    try:
+        found = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        if required:
+            raise Invalid(f"{path} does not exist", hint="Name an existing file.", field="--config") from None
+        return {}
+    except (OSError, ValueError) as error:
+        raise Invalid(f"{path} cannot be read: {error}", hint="Write it as TOML.", field=str(path)) from None
+    values = {}
+    for key, value in found.items():
+        name = key.upper().replace("-", "_")
+        if name not in _BY_NAME:
+            raise Invalid(f"{path}: unknown setting {key}", hint="Known: " + ", ".join(_BY_NAME).lower(), field=key)
+        values[name] = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return values
+
+
+def _checked(setting: Setting, value: str | None) -> str | None:
+    if value is None:
+        return None
+    if setting.kind == "int" and not (
+        value.isascii() and value.isdigit() and setting.low <= int(value) <= setting.high
+    ):
+        raise _out_of_bound(setting, value)
+    if setting.choices:
+        chosen = [item.strip() for item in value.split(",")] if setting.kind == "list" else [value]
+        if not chosen or any(item not in setting.choices for item in chosen):
+            raise _out_of_bound(setting, value)
+    return value
+
+
+def _out_of_bound(setting: Setting, value: str) -> Invalid:
+    shown = "this value" if setting.secret else repr(value[:80])
+    return Invalid(f"{setting.name} cannot be {shown}", hint=f"Use {setting.bound}.", field=ENV_PREFIX + setting.name)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not (port.isascii() and port.isdigit() and int(port) <= 65_535):
+        raise Invalid(f"BIND cannot be {text[:80]!r}", hint="Write HOST:PORT.", field=ENV_PREFIX + "BIND")
+    return host, int(port)
+
+
+def _database(url: str | None, data: Path) -> Path:
+    if url is None:
+        return data / "mainspring.db"
+    for prefix in ("sqlite:///", "sqlite:"):
+        if url.startswith(prefix) and len(url) > len(prefix):
+            return Path(url.removeprefix(prefix)).expanduser()
+    raise Invalid(
+        "DATABASE is not a URL this version can open",
+        hint="Use sqlite:///path/to/file.db.",
+        field=ENV_PREFIX + "DATABASE",
+    )
+
+
+def is_loopback(binds: Sequence[tuple[str, int]]) -> bool:
+    """Whether every bound address is reachable from this machine only."""
+    return all(host in ("localhost", "::1") or host.startswith("127.") for host, _ in binds)
+
+
+def from_process(flags: Mapping[str, str | None], *, dev: bool = False, file: Path | None = None) -> Settings:
+    """`read` with this process's environment."""
+    return read(flags, os.environ, file, dev=dev)

@@ -1,0 +1,81 @@
+"""Credentials in the store, found by the digest of the secret."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from mainspring.core.changes import NewKey
+from mainspring.core.errors import Refused
+from mainspring.core.idempotency import Replay
+from mainspring.core.ids import KeySource
+from mainspring.core.model import Key, Page
+from mainspring.store import rows
+from mainspring.store.db import Db, Tx
+from mainspring.store.once import apply_once
+
+
+class CredentialStore:
+    """One method, one transaction."""
+
+    def __init__(self, db: Db, keys: KeySource) -> None:
+        self._db = db
+        self._keys = keys
+
+    async def by_digest(self, digest: bytes) -> Key | None:
+        found = await self._db.read("key_by_digest", digest=digest)
+        return rows.key(found[0]) if found else None
+
+    async def create(self, now: int, items: Sequence[NewKey]) -> Sequence[Key | Replay | Refused]:
+        async with self._db.transaction() as tx:
+
+            async def insert(fresh: Sequence[NewKey]) -> list[Key]:
+                return [await self._insert(tx, now, item.key) for item in fresh]
+
+            return await apply_once(tx, now, items, lambda item: item.once, insert)
+
+    async def _insert(self, tx: Tx, now: int, key: Key) -> Key:
+        [(number,)] = await tx.fetch("take_numbers", name="credentials", count=1)
+        made = msgspec.structs.replace(key, id=self._keys.next(now), number=number)
+        row = msgspec.structs.asdict(made)
+        row["scopes"] = msgspec.json.encode(made.scopes).decode()
+        row["limits"] = None if made.limits is None else made.limits.decode()
+        row["bootstrap"] = int(made.bootstrap)
+        del row["last_used_at"], row["revoked_at"]
+        await tx.fetch("insert_key", **row)
+        return made
+
+    async def ensure_bootstrap(self, now: int, key: Key) -> None:
+        """Make `key` the one bootstrap credential of its kind; the one before it is revoked."""
+        async with self._db.transaction() as tx:
+            await tx.fetch("retire_bootstrap", now=now, digest=key.digest, kind=key.kind)
+            if await tx.fetch("key_by_digest", digest=key.digest):
+                await tx.fetch("restore_bootstrap", digest=key.digest)
+            else:
+                await self._insert(tx, now, key)
+
+    async def get(self, project: str, key_id: int) -> Key | None:
+        found = await self._db.read("get_key", id=key_id, project=project)
+        return rows.key(found[0]) if found else None
+
+    async def page(self, project: str | None, page: Page) -> list[Key]:
+        """REST keys, newest first; of every project when `project` is None."""
+        before = page.before[0] if page.before else 1 << 62
+        found = await self._db.scan("page_keys", project=project, before=before, limit=page.limit)
+        return [rows.key(row) for row in found]
+
+    async def expire(self, project: str, key_id: int, valid_until: int) -> None:
+        """The credential is valid until then at the latest."""
+        async with self._db.transaction() as tx:
+            await tx.fetch("expire_key", id=key_id, project=project, valid_until=valid_until)
+
+    async def revoke(self, project: str, key_id: int, now: int) -> bool:
+        """False when there was nothing to revoke."""
+        async with self._db.transaction() as tx:
+            return bool(await tx.fetch("revoke_key", id=key_id, project=project, now=now))
+
+    async def touch(self, used: dict[int, int]) -> None:
+        """Note when credentials were last used (id to instant)."""
+        async with self._db.transaction() as tx:
+            await tx.many("touch_keys", list(used.items()))

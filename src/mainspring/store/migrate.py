@@ -1,0 +1,106 @@
+"""Numbered migrations: each in its own transaction, its file's hash on record, a backup of the file before the first.
+
+A store made by a newer version is refused; so is one whose applied files are not the ones of this version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+
+from mainspring.core.errors import Conflict, Unavailable
+from mainspring.core.instants import iso
+from mainspring.store.sqlite import Connection, DriverError
+from mainspring.store.sqlfile import Dialect
+
+_LEDGER = """
+CREATE TABLE IF NOT EXISTS migrations (
+  number     INTEGER PRIMARY KEY,
+  name       TEXT NOT NULL,
+  sha256     TEXT NOT NULL,
+  applied_at INTEGER NOT NULL
+) STRICT
+"""
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """One numbered file."""
+
+    number: int
+    name: str
+    text: str
+    sha256: str
+
+
+def migrations(dialect: Dialect) -> list[Migration]:
+    """All migrations of this version, in order."""
+    found = []
+    for entry in files("mainspring.store").joinpath("schema", dialect).iterdir():
+        if entry.name.endswith(".sql"):
+            number, _, name = entry.name.removesuffix(".sql").partition("_")
+            text = entry.read_text("utf-8")
+            found.append(Migration(int(number), name, text, hashlib.sha256(text.encode()).hexdigest()))
+    found.sort(key=lambda migration: migration.number)
+    assert [migration.number for migration in found] == list(range(1, len(found) + 1))
+    return found
+
+
+def pending(connection: Connection) -> list[Migration]:
+    """What `migrate` would apply. Raises `Conflict` for a newer or different schema."""
+    known = migrations("sqlite")
+    ledger = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'migrations'").fetchone()
+    applied = list(connection.execute("SELECT number, name, sha256 FROM migrations ORDER BY number")) if ledger else []
+    if len(applied) > len(known):
+        raise Conflict(
+            f"the database is at migration {applied[-1][0]}, this version knows {len(known)}",
+            hint="Run the newer version of mainspring, or restore the backup made before its upgrade.",
+        )
+    for (number, name, sha256), migration in zip(applied, known, strict=False):
+        if sha256 != migration.sha256:
+            raise Conflict(
+                f"migration {number} ({name}) in the database is not the one of this version",
+                hint="Run the version of mainspring that made the database.",
+            )
+    return known[len(applied) :]
+
+
+def migrate(connection: Connection, path: Path, now: int, say: Callable[[str], None]) -> list[Migration]:
+    """Apply what is pending; returns it. A store with content is backed up beside its file first."""
+    todo = pending(connection)
+    if not todo:
+        return []
+    if todo[0].number > 1:
+        backup = path.with_name(f"{path.name}.before-{todo[0].number:04d}-{iso(now)[:19].replace(':', '')}.bak")
+        say(f"backing up to {backup.name}")
+        copy(connection, backup)
+    for migration in todo:
+        say(f"migrating: {migration.number:04d} {migration.name}")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(_LEDGER)
+            connection.execute(migration.text)
+            connection.execute(
+                "INSERT INTO migrations (number, name, sha256, applied_at) VALUES (?, ?, ?, ?)",
+                (migration.number, migration.name, migration.sha256, now),
+            )
+            connection.execute("COMMIT")
+        except DriverError as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise Unavailable(
+                f"migration {migration.number:04d} {migration.name} failed: {error}",
+                hint="Nothing of it was kept. Check free disk space, then start again.",
+            ) from error
+    return todo
+
+
+def copy(connection: Connection, to: Path) -> None:
+    """A consistent copy of the database in one file. Raises `Conflict` when the file exists."""
+    if to.exists():
+        raise Conflict(f"{to} exists", hint="Name a file that does not exist yet.")
+    connection.execute("VACUUM INTO ?", (str(to),))
+    to.chmod(0o600)

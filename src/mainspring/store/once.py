@@ -1,0 +1,78 @@
+"""Idempotency inside the transaction of the effect: look the keys up, do the rest, keep their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from mainspring.core.errors import Refused
+from mainspring.core.idempotency import Once, Replay, mismatch
+from mainspring.core.limits import IDEMPOTENCY_WINDOW, SECRET_REPLAY_WINDOW
+from mainspring.store.db import Row, Tx
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Scope = tuple[str, str, str]
+
+
+async def apply_once(
+    tx: Tx,
+    now: int,
+    items: Sequence[T],
+    once_of: Callable[[T], Once | None],
+    effect: Callable[[Sequence[T]], Awaitable[list[R]]],
+) -> list[R | Refused | Replay]:
+    """Apply `effect` to the items whose key is new (or that have none); the others get the first answer or a refusal.
+
+    A key that occurs twice in one batch takes effect once; the second gets the first one's answer. Refusals are not
+    kept: the same request may succeed later.
+    """
+    keyed = {_scope(once) for item in items if (once := once_of(item)) is not None}
+    if not keyed:
+        return list(await effect(items))
+    known = {
+        (row[0], row[1], row[2]): row
+        for row in await tx.fetch_in("find_idempotency", sorted(keyed), since=now - IDEMPOTENCY_WINDOW)
+    }
+    answers: list[R | Refused | Replay | None] = [None] * len(items)
+    fresh: list[int] = []
+    first: dict[Scope, int] = {}
+    repeats: list[tuple[int, int]] = []
+    for index, item in enumerate(items):
+        once = once_of(item)
+        if once is None:
+            fresh.append(index)
+        elif (row := known.get(_scope(once))) is not None:
+            answers[index] = _replay(once, row, now)
+        elif (earlier := first.setdefault(_scope(once), index)) == index:
+            fresh.append(index)
+        else:
+            repeats.append((index, earlier))
+    results = await effect([items[index] for index in fresh]) if fresh else []
+    kept: dict[int, Row] = {}
+    for index, result in zip(fresh, results, strict=True):
+        answers[index] = result
+        once = once_of(items[index])
+        if once is not None and not isinstance(result, Refused):
+            answer = once.answer(result)
+            kept[index] = (*_scope(once), once.body_hash, answer.full, answer.bare, now)
+    if kept:
+        await tx.many("insert_idempotency", [row[:6] for row in kept.values()], now=now)
+    for index, earlier in repeats:
+        once = once_of(items[index])
+        assert once is not None
+        refused = answers[earlier]
+        answers[index] = _replay(once, kept[earlier], now) if earlier in kept else refused
+    return [answer for answer in answers if answer is not None]
+
+
+def _scope(once: Once) -> Scope:
+    return once.project, once.operation, once.key
+
+
+def _replay(once: Once, row: Row, now: int) -> Replay | Refused:
+    _, _, _, body_hash, full, bare, created_at = row
+    if body_hash != once.body_hash:
+        return mismatch()
+    return Replay(bare if bare is not None and now - created_at > SECRET_REPLAY_WINDOW else full)

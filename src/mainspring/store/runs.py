@@ -1,0 +1,280 @@
+"""Runs in the store: ask for one by hand, claim, finish, rescue, read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from mainspring.core.changes import Claim, FollowUp, ManualRun, Result
+from mainspring.core.errors import Conflict, NotFound, Refused
+from mainspring.core.idempotency import Replay
+from mainspring.core.ids import KeySource
+from mainspring.core.limits import OVERLAP_QUEUE_MAX
+from mainspring.core.model import FINAL_STATES, Attempt, Entry, Page, Run, RunState, Target
+from mainspring.core.seats import Seats
+from mainspring.store import rows
+from mainspring.store.db import Db, Row, Tx
+from mainspring.store.once import apply_once
+
+# Waiting runs looked at in one read while claiming.
+_SCAN = 256
+
+
+class RunStore:
+    """One method, one transaction."""
+
+    def __init__(self, db: Db, keys: KeySource) -> None:
+        self._db = db
+        self._keys = keys
+
+    async def trigger(self, now: int, items: Sequence[ManualRun]) -> Sequence[Run | Replay | Refused]:
+        """Make runs by hand, under each schedule's overlap policy; paused and completed schedules too."""
+        async with self._db.transaction() as tx:
+
+            async def insert(fresh: Sequence[ManualRun]) -> list[Run | Refused]:
+                return [await self._trigger(tx, now, item) for item in fresh]
+
+            return await apply_once(tx, now, items, lambda item: item.once, insert)
+
+    async def _trigger(self, tx: Tx, now: int, item: ManualRun) -> Run | Refused:
+        found = await tx.fetch_in("get_entries", [(item.schedule_id,)])
+        if not found or (entry := rows.entry(found[0])).schedule.project != item.project:
+            return NotFound("there is no such schedule", hint="List them to see their ids.")
+        busy = entry.progress.active > 0 or entry.progress.held > 0
+        if busy and entry.schedule.overlap == "skip":
+            return Conflict(
+                "a run of this schedule is under way and its overlap_policy is skip",
+                hint="Wait for it to end, or set overlap_policy to allow or queue.",
+            )
+        held = busy and entry.schedule.overlap == "queue"
+        if held and entry.progress.held >= OVERLAP_QUEUE_MAX:
+            return Conflict(
+                f"{OVERLAP_QUEUE_MAX} runs of this schedule are waiting already",
+                hint="Wait for some of them to end.",
+            )
+        run_id = self._keys.next(now)
+        await tx.many("insert_runs", [_manual_row(run_id, item, entry, None if held else now, now)])
+        await tx.fetch("count_manual", id=item.schedule_id, active=int(not held), held=int(held), now=now)
+        [row] = await tx.fetch("get_run", id=run_id, project=item.project)
+        return rows.run(row)
+
+    async def claim(self, now: int, *, lane: str, node: int, lease_until: int, seats: Seats) -> list[Claim]:
+        """Take due runs of the lane, in due order, each with its next attempt number, as far as seats allow.
+
+        The seats of what was taken are taken when this returns; when it raises, none are.
+        """
+        picked: dict[int, str] = {}
+        try:
+            async with self._db.transaction() as tx:
+                for origin in seats.passed_over():
+                    await self._pick_of_origin(tx, now, lane, origin, seats, picked)
+                cursor = await self._pick(tx, now, lane, seats, picked)
+                rows_claimed = await tx.many(
+                    "claim_runs", [(run_id,) for run_id in picked], now=now, lease_until=lease_until, node=node
+                )
+        except BaseException:
+            for origin in picked.values():
+                seats.give_back(origin)
+            raise
+        seats.cursor = cursor
+        claims = [rows.claim(row, now) for row in rows_claimed]
+        assert len(claims) == len(picked)
+        order = {run_id: at for at, run_id in enumerate(picked)}
+        claims.sort(key=lambda claim: order[claim.run_id])
+        return claims
+
+    async def _pick_of_origin(
+        self, tx: Tx, now: int, lane: str, origin: str, seats: Seats, picked: dict[int, str]
+    ) -> None:
+        room = seats.room(origin)
+        if room <= 0:
+            return
+        found = await tx.fetch("find_waiting_of_origin", lane=lane, origin=origin, now=now, limit=room)
+        for (run_id,) in found:
+            seats.take(origin)
+            picked[run_id] = origin
+        if len(found) < room:
+            seats.caught_up(origin)
+
+    async def _pick(self, tx: Tx, now: int, lane: str, seats: Seats, picked: dict[int, str]) -> tuple[int, int]:
+        """Pick in due order from the cursor on; returns the new cursor, (due_at, id) of the last run looked at."""
+        cursor = seats.cursor if seats.cursor[0] <= now else (0, 0)
+        while seats.free > 0:
+            skipped = [(origin,) for origin in seats.passed_over()]
+            found = await tx.fetch_in(
+                "find_waiting", skipped, lane=lane, since_at=cursor[0], since_id=cursor[1], now=now, limit=_SCAN
+            )
+            for run_id, origin, due_at in found:
+                if run_id in picked:
+                    continue
+                if seats.free <= 0:
+                    return cursor
+                if seats.take(origin):
+                    picked[run_id] = origin
+                cursor = due_at, run_id
+            if len(found) < _SCAN:
+                return now, 0
+        return cursor
+
+    async def next_waiting(self, lane: str, after: int) -> int | None:
+        """The next instant after `after` at which a waiting run becomes due."""
+        [(instant,)] = await self._db.read("next_waiting", lane=lane, after=after)
+        return None if instant is None else int(instant)
+
+    async def targets(self, ids: Sequence[int]) -> dict[int, Target]:
+        found = await self._db.read_in("get_targets", [(target_id,) for target_id in ids])
+        return {row[0]: rows.target(row) for row in found}
+
+    async def finish(self, now: int, results: Sequence[Result]) -> list[Result]:
+        """Write how attempts ended, with everything that follows. Returns those refused because the run was no longer
+        theirs (the attempt number is the fence)."""
+        async with self._db.transaction() as tx:
+            stopped = await self._stopped(tx, results)
+            ending = [_cancelled(result, stopped) for result in results]
+            done = {row[0] for row in await tx.many("finish_runs", [_finish_row(result) for result in ending])}
+            kept = [result for result in ending if result.claim.run_id in done]
+            attempts = [_attempt_row(r) for r in kept if r.state == "retrying" or r.claim.attempt > 1]
+            if attempts:
+                await tx.many("insert_attempts", attempts)
+            await self._settle(tx, now, [result for result in kept if result.state in FINAL_STATES])
+            await self._follow_up(tx, now, [r.follow_up for r in kept if r.state == "failed" and r.follow_up])
+        return [result for result in ending if result.claim.run_id not in done]
+
+    async def _stopped(self, tx: Tx, results: Sequence[Result]) -> dict[int, str]:
+        retrying = {r.claim.schedule_id for r in results if r.state == "retrying" and r.claim.schedule_id is not None}
+        if not retrying:
+            return {}
+        return {row[0]: row[1] for row in await tx.fetch_in("stopped_schedules", [(one,) for one in retrying])}
+
+    async def _settle(self, tx: Tx, now: int, finals: Sequence[Result]) -> None:
+        ended = Counter(r.claim.schedule_id for r in finals if r.claim.schedule_id is not None)
+        if not ended:
+            return
+        states: dict[int | None, RunState] = {r.claim.schedule_id: r.state for r in finals}
+        settled = await tx.many("settle_progress", [(one, count, states[one]) for one, count in ended.items()])
+        idle = [(schedule_id,) for schedule_id, active, held in settled if held > 0 and active <= 0]
+        if idle:
+            promoted = await tx.many("promote_held", idle, now=now)
+            if promoted:
+                await tx.many("count_promoted", promoted)
+
+    async def _follow_up(self, tx: Tx, now: int, items: Sequence[FollowUp]) -> None:
+        if not items:
+            return
+        ids = self._keys.take(now, 2 * len(items))
+        targets, runs = [], []
+        for offset, item in enumerate(items):
+            target_id, run_id = ids[2 * offset], ids[2 * offset + 1]
+            target = item.target
+            targets.append((target_id, *rows.of_target(target, None)[1:]))
+            runs.append(
+                (run_id, None, item.project, "failure", "http", "manual", 0, now, now)
+                + (target_id, target.origin, item.payload, now)
+            )
+        await tx.many("insert_targets", targets)
+        await tx.many("insert_runs", runs)
+
+    async def renew(self, node: int, run_ids: Sequence[int], lease_until: int) -> None:
+        """Lengthen the leases of the runs in flight on this node."""
+        async with self._db.transaction() as tx:
+            await tx.many("renew_leases", [(run_id,) for run_id in run_ids], node=node, lease_until=lease_until)
+
+    async def expired(self, now: int, limit: int, *, everything: bool = False) -> list[Run]:
+        """Running runs whose lease is over; with `everything`, all running ones (orphans at start)."""
+        found = await self._db.read("expired_runs", now=now, everything=int(everything), limit=limit)
+        return [rows.run(row) for row in found]
+
+    async def get(self, project: str, run_id: int) -> tuple[Run, list[Attempt]] | None:
+        found = await self._db.read("get_run", id=run_id, project=project)
+        if not found:
+            return None
+        attempts = await self._db.read("get_attempts", run_id=run_id)
+        return rows.run(found[0]), [rows.attempt(row) for row in attempts]
+
+    async def page_of_schedule(self, schedule_id: int, state: RunState | None, since: int, page: Page) -> list[Run]:
+        """Newest instant first."""
+        at, run_id = page.before or (1 << 62, 0)
+        found = await self._db.scan(
+            "page_runs_of_schedule",
+            schedule_id=schedule_id,
+            state=state,
+            since=since,
+            before_at=at,
+            before_id=run_id,
+            limit=page.limit,
+        )
+        return [rows.run(row) for row in found]
+
+    async def page(self, project: str, state: RunState | None, since_id: int, before_id: int, limit: int) -> list[Run]:
+        """Newest first, row keys in [since_id, before_id)."""
+        if state == "failed":
+            found = await self._db.scan(
+                "page_failed_runs", project=project, since=since_id, before=before_id, limit=limit
+            )
+        else:
+            found = await self._db.scan(
+                "page_runs", project=project, state=state, since=since_id, before=before_id, limit=limit
+            )
+        return [rows.run(row) for row in found]
+
+
+def _manual_row(run_id: int, item: ManualRun, entry: Entry, due_at: int | None, now: int) -> Row:
+    schedule = entry.schedule
+    return (
+        run_id,
+        schedule.id,
+        schedule.project,
+        schedule.kind,
+        schedule.lane,
+        item.trigger,
+        0,
+        now,
+        now,
+        schedule.target_id,
+        schedule.origin,
+        item.payload,
+        due_at,
+    )
+
+
+def _cancelled(result: Result, stopped: dict[int, str]) -> Result:
+    reason = stopped.get(result.claim.schedule_id or 0)
+    if result.state != "retrying" or reason is None:
+        return result
+    return Result(
+        claim=result.claim,
+        state="cancelled",
+        due_at=None,
+        sent_at=result.sent_at,
+        ended_at=result.ended_at,
+        status=result.status,
+        body=result.body,
+        error=reason,
+    )
+
+
+def _finish_row(result: Result) -> Row:
+    return (
+        result.claim.run_id,
+        result.claim.attempt,
+        result.state,
+        result.due_at,
+        result.sent_at,
+        result.ended_at if result.state in FINAL_STATES else None,
+        result.status,
+        result.body,
+        result.error,
+    )
+
+
+def _attempt_row(result: Result) -> Row:
+    return (
+        result.claim.run_id,
+        result.claim.attempt,
+        result.claim.started_at,
+        result.sent_at,
+        result.ended_at,
+        result.status,
+        result.body,
+        result.error,
+    )

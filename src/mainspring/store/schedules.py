@@ -1,0 +1,267 @@
+"""Schedules in the store: create, read, change, fire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from mainspring.core.changes import Change, Fired, NewSchedule, Stale
+from mainspring.core.errors import Refused
+from mainspring.core.idempotency import Replay
+from mainspring.core.ids import KeySource
+from mainspring.core.model import Entry, Gap, Page, Progress, Schedule, ScheduleKind
+from mainspring.core.timing import Due, Plan, PlannedGap, PlannedRun
+from mainspring.store import rows
+from mainspring.store.db import Db, Row, Tx
+from mainspring.store.once import apply_once
+
+_NEW = Progress(None, None, None, 0, 0, 0, None, None, None, None)
+_EDITED = (
+    "name",
+    "cron_expr",
+    "run_at",
+    "dialect",
+    "timezone",
+    "anchor_at",
+    "overlap",
+    "catchup",
+    "catchup_window_ms",
+    "max_runs",
+    "retention_days",
+    "retention_runs",
+    "target_id",
+    "lane",
+    "origin",
+    "updated_at",
+)
+
+
+class ScheduleStore:
+    """One method, one transaction."""
+
+    def __init__(self, db: Db, keys: KeySource) -> None:
+        self._db = db
+        self._keys = keys
+
+    async def create(self, now: int, items: Sequence[NewSchedule]) -> Sequence[Entry | Replay | Refused]:
+        """Insert schedules with their targets and timers."""
+        async with self._db.transaction() as tx:
+
+            async def insert(fresh: Sequence[NewSchedule]) -> list[Entry]:
+                ids = self._keys.take(now, 2 * len(fresh))
+                [(last,)] = await tx.fetch("take_numbers", name="schedules", count=len(fresh))
+                entries = []
+                for offset, item in enumerate(fresh):
+                    schedule_id, target_id = ids[2 * offset], ids[2 * offset + 1]
+                    schedule = msgspec.structs.replace(
+                        item.schedule, id=schedule_id, number=last - len(fresh) + 1 + offset, target_id=target_id
+                    )
+                    target = msgspec.structs.replace(item.target, id=target_id)
+                    progress = msgspec.structs.replace(_NEW, next_due_at=item.next_due_at)
+                    entries.append(Entry(schedule, progress, target))
+                await tx.many("insert_targets", [rows.of_target(e.target, e.schedule.id) for e in entries])
+                await tx.many("insert_schedules", [rows.of_schedule(e.schedule) for e in entries])
+                await tx.many("insert_progress", [(e.schedule.id, e.progress.next_due_at) for e in entries])
+                return entries
+
+            return await apply_once(tx, now, items, lambda item: item.once, insert)
+
+    async def get(self, project: str, kind: ScheduleKind, schedule_id: int) -> Entry | None:
+        for row in await self._db.read_in("get_entries", [(schedule_id,)]):
+            entry = rows.entry(row)
+            if entry.schedule.project == project and entry.schedule.kind == kind:
+                return entry
+        return None
+
+    async def was_deleted(self, project: str, kind: ScheduleKind, schedule_id: int) -> bool:
+        return bool(await self._db.read("get_deleted", id=schedule_id, project=project, kind=kind))
+
+    async def page(self, project: str, kind: ScheduleKind, page: Page) -> list[Entry]:
+        """Newest first."""
+        before = page.before[0] if page.before else 1 << 62
+        found = await self._db.scan("page_entries", project=project, kind=kind, before=before, limit=page.limit)
+        return [rows.entry(row) for row in found]
+
+    async def change(self, now: int, items: Sequence[Change]) -> Sequence[Entry | Stale | Refused | Replay]:
+        """Apply edits; an edit whose schedule has another version meanwhile is `Stale` and changes nothing."""
+        async with self._db.transaction() as tx:
+
+            async def edit(fresh: Sequence[Change]) -> list[Entry | Stale]:
+                return [await self._change(tx, now, item) for item in fresh]
+
+            return await apply_once(tx, now, items, lambda item: item.once, edit)
+
+    async def _change(self, tx: Tx, now: int, change: Change) -> Entry | Stale:
+        schedule = change.schedule
+        if change.target is not None:
+            schedule = msgspec.structs.replace(schedule, target_id=self._keys.next(now))
+        if not await tx.many("update_schedules", [_edit(schedule, change.entry.schedule.version)]):
+            return Stale()
+        if change.target is not None:
+            target = msgspec.structs.replace(change.target, id=schedule.target_id)
+            await tx.many("insert_targets", [rows.of_target(target, schedule.id)])
+            await tx.fetch("replace_target", id=change.entry.schedule.target_id, now=now)
+        if change.timing is not None:
+            timing = change.timing
+            await tx.fetch(
+                "retime",
+                id=schedule.id,
+                next_due_at=timing.next_due_at,
+                paused_at=timing.paused_at,
+                completed_at=timing.completed_at,
+            )
+        if change.cancel is not None:
+            await self._cancel_waiting(tx, now, schedule.id, change.cancel)
+        [row] = await tx.fetch_in("get_entries", [(schedule.id,)])
+        entry = rows.entry(row)
+        if change.delete:
+            await tx.fetch("delete_schedule", id=schedule.id, now=now)
+        return entry
+
+    async def _cancel_waiting(self, tx: Tx, now: int, schedule_id: int, reason: str) -> None:
+        everything = reason != "paused"
+        await tx.fetch("cancel_waiting", id=schedule_id, now=now, reason=reason, manual=int(everything))
+        [(active, held)] = await tx.fetch("count_unfinished", id=schedule_id)
+        await tx.fetch("set_unfinished", id=schedule_id, active=active, held=held)
+        if everything:
+            last_state = "cancelled" if reason == "cancelled" else None
+            await tx.fetch("stop_progress", id=schedule_id, now=now, last_state=last_state)
+
+    async def fire(self, now: int, plan: Callable[[Due, int], Plan], limit: int) -> Fired:
+        """Take at most `limit` due schedules, plan each, advance them and write their runs and gaps: all or nothing."""
+        async with self._db.transaction() as tx:
+            due = [Due(*row) for row in await tx.fetch("take_due", now=now, limit=limit)]
+            plans = [plan(item, now) for item in due]
+            made = await self._write(tx, now, plans)
+            [(next_due_at,)] = await tx.fetch("next_due")
+        return Fired(
+            schedules=len(due),
+            runs=made,
+            skipped=_count(plans, "skipped"),
+            missed=_count(plans, "missed"),
+            next_due_at=next_due_at,
+        )
+
+    async def _write(self, tx: Tx, now: int, plans: Sequence[Plan]) -> int:
+        runs: list[Row] = []
+        gaps: list[Row] = []
+        longer: list[Row] = []
+        visits: list[_Visit] = []
+        for plan in plans:
+            due = plan.due
+            visit = _Visit(plan, due.gap_id, due.gap_key)
+            for entry in plan.entries:
+                if isinstance(entry, PlannedRun):
+                    run_id = self._keys.next(now)
+                    runs.append(_run_row(run_id, due, entry, now))
+                    visit.runs.append((run_id, entry.held))
+                    visit.gap_id = visit.gap_key = None
+                elif visit.gap_key == entry.key:
+                    longer.append((visit.gap_id, entry.to_at, entry.count))
+                else:
+                    visit.gap_id, visit.gap_key = self._keys.next(now), entry.key
+                    gaps.append(_gap_row(visit.gap_id, due.schedule_id, entry))
+            visits.append(visit)
+        made = {row[0] for row in await tx.many("insert_runs", runs)} if runs else set()
+        if gaps:
+            await tx.many("insert_gaps", gaps)
+        if longer:
+            await tx.many("extend_gaps", longer)
+        if visits:
+            await tx.many("advance", [visit.advance(now, made) for visit in visits])
+        return len(made)
+
+    async def next_due_at(self) -> int | None:
+        [(instant,)] = await self._db.read("next_due")
+        return None if instant is None else int(instant)
+
+    async def gaps(self, schedule_id: int, before: int, limit: int) -> list[Gap]:
+        """Newest first, those that begin before `before`."""
+        found = await self._db.scan("page_gaps", schedule_id=schedule_id, before=before, limit=limit)
+        return [rows.gap(row) for row in found]
+
+    async def occurrences(self, schedule_id: int, before: int, limit: int) -> list[tuple[int, str, int]]:
+        """(scheduled_for, trigger, run id) of what ran, newest first."""
+        found = await self._db.scan("page_occurrence_runs", schedule_id=schedule_id, before=before, limit=limit)
+        return [(row[0], row[1], row[2]) for row in found]
+
+    async def rezone(self, now: int, next_of: Callable[[str, str, str, int], int | None]) -> int:
+        """Recompute the next instant of every schedule in a local zone; returns how many moved."""
+        moved = after = 0
+        while True:
+            page = await self._db.read("zoned_schedules", after=after, now=now, limit=500)
+            if not page:
+                return moved
+            after = page[-1][0]
+            changed = [
+                (schedule_id, seen, instant)
+                for schedule_id, expr, dialect, timezone, anchor_at, seen in page
+                if (instant := next_of(expr, dialect, timezone, anchor_at)) != seen
+            ]
+            if changed:
+                async with self._db.transaction() as tx:
+                    await tx.many("move_due", changed)
+                moved += len(changed)
+
+
+class _Visit:
+    """One plan on its way into the store."""
+
+    def __init__(self, plan: Plan, gap_id: int | None, gap_key: str | None) -> None:
+        self.plan = plan
+        self.runs: list[tuple[int, bool]] = []
+        self.gap_id = gap_id
+        self.gap_key = gap_key
+
+    def advance(self, now: int, made: set[int]) -> Row:
+        """A row for `advance`. An occurrence that was already there (an edit after the clock stepped back) made no
+        run, so it does not count."""
+        plan = self.plan
+        lost = [held for run_id, held in self.runs if run_id not in made]
+        return (
+            plan.due.schedule_id,
+            plan.next_due_at,
+            now if plan.completed else None,
+            plan.run_count - len(lost),
+            plan.active - lost.count(False),
+            plan.held - lost.count(True),
+            now if len(lost) < len(self.runs) else None,
+            self.gap_id,
+            self.gap_key,
+        )
+
+
+def _edit(schedule: Schedule, seen: int) -> Row:
+    return (schedule.id, seen, *(getattr(schedule, name) for name in _EDITED))
+
+
+def _run_row(run_id: int, due: Due, entry: PlannedRun, now: int) -> Row:
+    return (
+        run_id,
+        due.schedule_id,
+        due.project,
+        due.kind,
+        due.lane,
+        entry.trigger,
+        0,
+        entry.scheduled_for,
+        now,
+        due.target_id,
+        due.origin,
+        None,
+        None if entry.held else now,
+    )
+
+
+def _gap_row(gap_id: int, schedule_id: int, entry: PlannedGap) -> Row:
+    return (gap_id, schedule_id, entry.outcome, entry.reason, entry.from_at, entry.to_at, entry.count)
+
+
+def _count(plans: Sequence[Plan], outcome: str) -> int:
+    return sum(
+        entry.count
+        for plan in plans
+        for entry in plan.entries
+        if isinstance(entry, PlannedGap) and entry.outcome == outcome
+    )

@@ -1,0 +1,40 @@
+-- fragment: key_columns
+id, number, project, kind, name, lookup, digest, shown, scopes, limits, valid_from, valid_until, created_at,
+last_used_at, revoked_at, bootstrap
+
+-- name: key_by_digest
+SELECT @key_columns FROM credentials WHERE digest = :digest;
+
+-- name: get_key
+SELECT @key_columns FROM credentials WHERE id = :id AND project = :project;
+
+-- name: insert_key
+INSERT INTO credentials (id, number, project, kind, name, lookup, digest, shown, scopes, limits,
+                         valid_from, valid_until, created_at, bootstrap)
+VALUES (:id, :number, :project, :kind, :name, :lookup, :digest, :shown, :scopes, :limits,
+        :valid_from, :valid_until, :created_at, :bootstrap);
+
+-- name: page_keys
+SELECT @key_columns FROM credentials
+WHERE (:project IS NULL OR project = :project) AND kind = 'key' AND id < :before
+ORDER BY id DESC LIMIT :limit;
+
+-- name: expire_key
+UPDATE credentials SET valid_until = :valid_until
+WHERE id = :id AND project = :project AND (valid_until IS NULL OR valid_until > :valid_until);
+
+-- name: revoke_key
+UPDATE credentials SET revoked_at = :now
+WHERE id = :id AND project = :project AND revoked_at IS NULL RETURNING id;
+
+-- A bootstrap key set by hand replaces the one before it.
+-- name: retire_bootstrap
+UPDATE credentials SET revoked_at = :now
+WHERE bootstrap = 1 AND kind = :kind AND digest <> :digest AND revoked_at IS NULL;
+
+-- name: restore_bootstrap
+UPDATE credentials SET revoked_at = NULL WHERE bootstrap = 1 AND digest = :digest;
+
+-- name: touch_keys
+WITH @rows(v: id bigint, last_used_at bigint)
+UPDATE credentials SET last_used_at = v.last_used_at FROM v WHERE credentials.id = v.id;

@@ -1,0 +1,165 @@
+-- fragment: run_columns
+r.id, r.schedule_id, r.project, r.kind, r.lane, r.trigger, r.nth, r.scheduled_for, r.created_at, r.target_id,
+r.origin, r.payload, r.state, r.due_at, r.attempt, r.lease_until, r.node, r.started_at, r.attempt_started_at,
+r.sent_at, r.finished_at, r.status, r.body, r.error
+
+-- A second node, or a clock that stepped back, finds the occurrence already there: a normal end, not an error.
+-- name: insert_runs
+WITH @rows(v: id bigint, schedule_id bigint, project text, kind text, lane text, trigger text, nth bigint, scheduled_for bigint, created_at bigint, target_id bigint, origin text, payload bytea, due_at bigint)
+INSERT INTO runs (id, schedule_id, project, kind, lane, trigger, nth, scheduled_for, created_at, target_id,
+                  origin, payload, state, due_at, started_at)
+SELECT id, schedule_id, project, kind, lane, trigger, nth, scheduled_for, created_at, target_id,
+       origin, payload, 'queued', due_at, created_at
+FROM v WHERE true
+ON CONFLICT DO NOTHING
+RETURNING id;
+
+-- name: find_waiting [sqlite]
+WITH @rows(skipped: origin text)
+SELECT id, origin, due_at FROM runs
+WHERE lane = :lane AND (due_at, id) > (:since_at, :since_id) AND due_at <= :now
+  AND origin NOT IN (SELECT origin FROM skipped)
+ORDER BY due_at, id LIMIT :limit;
+
+-- name: find_waiting [postgres]
+WITH @rows(skipped: origin text)
+SELECT id, origin, due_at FROM runs
+WHERE lane = :lane AND (due_at, id) > (:since_at, :since_id) AND due_at <= :now
+  AND origin NOT IN (SELECT origin FROM skipped)
+ORDER BY due_at, id LIMIT :limit
+FOR UPDATE SKIP LOCKED;
+
+-- name: find_waiting_of_origin [sqlite]
+SELECT id FROM runs
+WHERE lane = :lane AND origin = :origin AND due_at <= :now
+ORDER BY due_at LIMIT :limit;
+
+-- name: find_waiting_of_origin [postgres]
+SELECT id FROM runs
+WHERE lane = :lane AND origin = :origin AND due_at <= :now
+ORDER BY due_at LIMIT :limit
+FOR UPDATE SKIP LOCKED;
+
+-- name: claim_runs
+WITH @rows(v: id bigint)
+UPDATE runs SET
+  state = 'running', due_at = NULL, attempt = runs.attempt + 1, lease_until = :lease_until, node = :node,
+  started_at = CASE WHEN runs.attempt = 0 THEN :now ELSE runs.started_at END, attempt_started_at = :now
+FROM v
+WHERE runs.id = v.id AND runs.due_at IS NOT NULL
+RETURNING runs.id, runs.schedule_id, runs.project, runs.kind, runs.trigger, runs.scheduled_for, runs.target_id,
+          runs.origin, runs.payload, runs.attempt;
+
+-- name: next_waiting
+SELECT min(due_at) FROM runs WHERE lane = :lane AND due_at IS NOT NULL AND due_at > :after;
+
+-- name: get_targets
+WITH @rows(v: id bigint)
+SELECT t.id, t.kind, t.address, t.origin, t.method, t.payload, t.headers, t.secret, t.signature_style,
+       t.timeout_ms, t.retry, t.retry_delays_ms, t.expect, t.on_failure
+FROM v JOIN targets AS t ON t.id = v.id;
+
+-- Fenced by the attempt: a worker whose run was rescued meanwhile changes nothing.
+-- name: finish_runs
+WITH @rows(v: id bigint, attempt bigint, state text, due_at bigint, sent_at bigint, finished_at bigint, status bigint, body bytea, error text)
+UPDATE runs SET
+  state = v.state, due_at = v.due_at, lease_until = NULL, node = NULL, sent_at = COALESCE(runs.sent_at, v.sent_at),
+  finished_at = v.finished_at, status = v.status, body = v.body, error = v.error
+FROM v
+WHERE runs.id = v.id AND runs.attempt = v.attempt AND runs.state = 'running'
+RETURNING runs.id;
+
+-- name: insert_attempts
+WITH @rows(v: run_id bigint, attempt bigint, started_at bigint, sent_at bigint, ended_at bigint, status bigint, body bytea, error text)
+INSERT INTO attempts (run_id, attempt, started_at, sent_at, ended_at, status, body, error)
+SELECT run_id, attempt, started_at, sent_at, ended_at, status, body, error FROM v WHERE true
+ON CONFLICT DO NOTHING;
+
+-- name: settle_progress
+WITH @rows(v: schedule_id bigint, ended bigint, last_state text)
+UPDATE progress SET active = progress.active - v.ended, last_state = v.last_state FROM v
+WHERE progress.schedule_id = v.schedule_id
+RETURNING progress.schedule_id, progress.active, progress.held;
+
+-- name: stopped_schedules
+WITH @rows(v: id bigint)
+SELECT s.id,
+       CASE WHEN s.deleted_at IS NOT NULL THEN 'deleted' WHEN p.paused_at IS NOT NULL THEN 'paused' ELSE 'cancelled' END
+FROM v JOIN schedules AS s ON s.id = v.id JOIN progress AS p ON p.schedule_id = s.id
+WHERE s.deleted_at IS NOT NULL OR p.paused_at IS NOT NULL
+   OR (s.kind = 'task' AND p.last_state = 'cancelled');
+
+-- name: promote_held
+WITH @rows(v: schedule_id bigint)
+UPDATE runs SET due_at = :now FROM v
+WHERE runs.id = (SELECT h.id FROM runs AS h
+                 WHERE h.schedule_id = v.schedule_id AND h.state = 'queued' AND h.due_at IS NULL
+                 ORDER BY h.id LIMIT 1)
+RETURNING runs.schedule_id;
+
+-- name: count_promoted
+WITH @rows(v: schedule_id bigint)
+UPDATE progress SET active = progress.active + 1, held = progress.held - 1 FROM v
+WHERE progress.schedule_id = v.schedule_id;
+
+-- name: count_manual
+UPDATE progress SET active = active + :active, held = held + :held, made = made + 1, last_run_at = :now
+WHERE schedule_id = :id;
+
+-- name: renew_leases
+WITH @rows(v: id bigint)
+UPDATE runs SET lease_until = :lease_until FROM v
+WHERE runs.id = v.id AND runs.node = :node AND runs.state = 'running';
+
+-- name: expired_runs
+SELECT @run_columns FROM runs AS r WHERE r.state = 'running' AND (r.lease_until < :now OR :everything = 1)
+LIMIT :limit;
+
+-- Waiting retries and queued runs of the schedule itself; manual ones only when it is gone for good.
+-- name: cancel_waiting
+UPDATE runs SET state = 'cancelled', due_at = NULL, finished_at = :now, error = :reason
+WHERE id IN (SELECT id FROM runs
+             WHERE schedule_id = :id AND state IN ('queued', 'running', 'retrying')
+               AND (state = 'retrying' OR (state = 'queued' AND (trigger <> 'manual' OR :manual = 1))))
+RETURNING id;
+
+-- name: count_unfinished
+SELECT COALESCE(sum(CASE WHEN state = 'queued' AND due_at IS NULL THEN 0 ELSE 1 END), 0),
+       COALESCE(sum(CASE WHEN state = 'queued' AND due_at IS NULL THEN 1 ELSE 0 END), 0)
+FROM runs WHERE schedule_id = :id AND state IN ('queued', 'running', 'retrying');
+
+-- name: set_unfinished
+UPDATE progress SET active = :active, held = :held WHERE schedule_id = :id;
+
+-- name: get_run
+SELECT @run_columns FROM runs AS r WHERE r.id = :id AND r.project = :project;
+
+-- name: get_attempts
+SELECT run_id, attempt, started_at, sent_at, ended_at, status, body, error FROM attempts
+WHERE run_id = :run_id ORDER BY attempt;
+
+-- name: page_runs_of_schedule
+SELECT @run_columns FROM runs AS r
+WHERE r.schedule_id = :schedule_id AND r.kind IN ('cron', 'task')
+  AND (r.scheduled_for, r.id) < (:before_at, :before_id) AND r.scheduled_for >= :since
+  AND (:state IS NULL OR r.state = :state)
+ORDER BY r.scheduled_for DESC, r.id DESC LIMIT :limit;
+
+-- name: page_runs
+SELECT @run_columns FROM runs AS r
+WHERE r.project = :project AND r.kind IN ('cron', 'task') AND r.id < :before AND r.id >= :since
+  AND (:state IS NULL OR r.state = :state)
+ORDER BY r.id DESC LIMIT :limit;
+
+-- Few among many: by their own index.
+-- name: page_failed_runs
+SELECT @run_columns FROM runs AS r
+WHERE r.project = :project AND r.state = 'failed' AND r.kind IN ('cron', 'task')
+  AND r.id < :before AND r.id >= :since
+ORDER BY r.id DESC LIMIT :limit;
+
+-- name: page_occurrence_runs
+SELECT r.scheduled_for, r.trigger, r.id FROM runs AS r
+WHERE r.schedule_id = :schedule_id AND r.trigger IN ('schedule', 'catchup') AND r.kind IN ('cron', 'task')
+  AND r.scheduled_for < :before
+ORDER BY r.scheduled_for DESC LIMIT :limit;

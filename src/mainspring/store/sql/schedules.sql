@@ -1,0 +1,140 @@
+-- fragment: entry_columns
+s.id, s.number, s.project, s.kind, s.name, s.cron_expr, s.run_at, s.dialect, s.timezone, s.anchor_at,
+s.overlap, s.catchup, s.catchup_window_ms, s.max_runs, s.retention_days, s.retention_runs,
+s.target_id, s.lane, s.origin, s.version, s.created_at, s.updated_at,
+p.next_due_at, p.paused_at, p.completed_at, p.run_count, p.active, p.held, p.last_run_at, p.last_state,
+p.gap_id, p.gap_key,
+t.id, t.kind, t.address, t.origin, t.method, t.payload, t.headers, t.secret, t.signature_style,
+t.timeout_ms, t.retry, t.retry_delays_ms, t.expect, t.on_failure
+
+-- fragment: entry_tables
+schedules AS s JOIN progress AS p ON p.schedule_id = s.id JOIN targets AS t ON t.id = s.target_id
+
+-- name: insert_targets
+WITH @rows(v: id bigint, kind text, address text, origin text, method text, payload bytea, headers bytea, secret bytea, signature_style text, timeout_ms bigint, retry bigint, retry_delays_ms text, expect text, on_failure text, schedule_id bigint)
+INSERT INTO targets (id, kind, address, origin, method, payload, headers, secret, signature_style,
+                     timeout_ms, retry, retry_delays_ms, expect, on_failure, schedule_id)
+SELECT id, kind, address, origin, method, payload, headers, secret, signature_style,
+       timeout_ms, retry, retry_delays_ms, expect, on_failure, schedule_id
+FROM v;
+
+-- name: replace_target
+UPDATE targets SET replaced_at = :now WHERE id = :id;
+
+-- name: take_numbers
+UPDATE counters SET value = value + :count WHERE name = :name RETURNING value;
+
+-- name: insert_schedules
+WITH @rows(v: id bigint, number bigint, project text, kind text, name text, cron_expr text, run_at bigint, dialect text, timezone text, anchor_at bigint, overlap text, catchup text, catchup_window_ms bigint, max_runs bigint, retention_days bigint, retention_runs bigint, target_id bigint, lane text, origin text, version bigint, created_at bigint, updated_at bigint)
+INSERT INTO schedules (id, number, project, kind, name, cron_expr, run_at, dialect, timezone, anchor_at,
+                       overlap, catchup, catchup_window_ms, max_runs, retention_days, retention_runs,
+                       target_id, lane, origin, version, created_at, updated_at)
+SELECT id, number, project, kind, name, cron_expr, run_at, dialect, timezone, anchor_at,
+       overlap, catchup, catchup_window_ms, max_runs, retention_days, retention_runs,
+       target_id, lane, origin, version, created_at, updated_at
+FROM v;
+
+-- name: insert_progress
+WITH @rows(v: schedule_id bigint, next_due_at bigint)
+INSERT INTO progress (schedule_id, next_due_at) SELECT schedule_id, next_due_at FROM v;
+
+-- name: get_entries
+WITH @rows(v: id bigint)
+SELECT @entry_columns FROM v JOIN @entry_tables ON s.id = v.id
+WHERE s.deleted_at IS NULL;
+
+-- name: page_entries
+SELECT @entry_columns FROM @entry_tables
+WHERE s.project = :project AND s.kind = :kind AND s.deleted_at IS NULL AND s.id < :before
+ORDER BY s.id DESC LIMIT :limit;
+
+-- name: get_deleted
+SELECT id FROM schedules
+WHERE id = :id AND project = :project AND kind = :kind AND deleted_at IS NOT NULL;
+
+-- Compare-and-set on the version: zero rows means somebody edited it first.
+-- name: update_schedules
+WITH @rows(v: id bigint, seen bigint, name text, cron_expr text, run_at bigint, dialect text, timezone text, anchor_at bigint, overlap text, catchup text, catchup_window_ms bigint, max_runs bigint, retention_days bigint, retention_runs bigint, target_id bigint, lane text, origin text, updated_at bigint)
+UPDATE schedules SET
+  name = v.name, cron_expr = v.cron_expr, run_at = v.run_at, dialect = v.dialect, timezone = v.timezone,
+  anchor_at = v.anchor_at, overlap = v.overlap, catchup = v.catchup, catchup_window_ms = v.catchup_window_ms,
+  max_runs = v.max_runs, retention_days = v.retention_days, retention_runs = v.retention_runs,
+  target_id = v.target_id, lane = v.lane, origin = v.origin, updated_at = v.updated_at,
+  version = schedules.version + 1
+FROM v
+WHERE schedules.id = v.id AND schedules.version = v.seen AND schedules.deleted_at IS NULL
+RETURNING schedules.id;
+
+-- name: retime
+UPDATE progress SET next_due_at = :next_due_at, paused_at = :paused_at, completed_at = :completed_at
+WHERE schedule_id = :id;
+
+-- name: delete_schedule
+UPDATE schedules SET deleted_at = :now, version = version + 1 WHERE id = :id AND deleted_at IS NULL;
+
+-- name: stop_progress
+UPDATE progress SET next_due_at = NULL, completed_at = COALESCE(completed_at, :now),
+       last_state = COALESCE(:last_state, last_state)
+WHERE schedule_id = :id;
+
+-- Nodes share the work instead of queueing on it: what another node holds is skipped. The key on (instant, schedule, n)
+-- is the net under the lock.
+-- name: take_due [sqlite]
+SELECT s.id, s.project, s.kind, s.lane, s.origin, s.target_id, s.cron_expr, s.run_at, s.dialect, s.timezone,
+       s.anchor_at, s.overlap, s.catchup, s.catchup_window_ms, s.max_runs,
+       p.next_due_at, p.run_count, p.active, p.held, p.gap_id, p.gap_key
+FROM progress AS p JOIN schedules AS s ON s.id = p.schedule_id
+WHERE p.next_due_at <= :now
+ORDER BY p.next_due_at LIMIT :limit;
+
+-- name: take_due [postgres]
+SELECT s.id, s.project, s.kind, s.lane, s.origin, s.target_id, s.cron_expr, s.run_at, s.dialect, s.timezone,
+       s.anchor_at, s.overlap, s.catchup, s.catchup_window_ms, s.max_runs,
+       p.next_due_at, p.run_count, p.active, p.held, p.gap_id, p.gap_key
+FROM progress AS p JOIN schedules AS s ON s.id = p.schedule_id
+WHERE p.next_due_at <= :now
+ORDER BY p.next_due_at LIMIT :limit
+FOR UPDATE OF p SKIP LOCKED;
+
+-- name: advance
+WITH @rows(v: schedule_id bigint, next_due_at bigint, completed_at bigint, run_count bigint, active bigint, held bigint, last_run_at bigint, gap_id bigint, gap_key text)
+UPDATE progress SET
+  next_due_at = v.next_due_at, completed_at = v.completed_at, run_count = v.run_count,
+  made = progress.made + v.run_count - progress.run_count,
+  active = v.active, held = v.held, last_run_at = COALESCE(v.last_run_at, progress.last_run_at),
+  gap_id = v.gap_id, gap_key = v.gap_key
+FROM v WHERE progress.schedule_id = v.schedule_id;
+
+-- name: insert_gaps
+WITH @rows(v: id bigint, schedule_id bigint, outcome text, reason text, from_at bigint, to_at bigint, count bigint)
+INSERT INTO gaps (id, schedule_id, outcome, reason, from_at, to_at, count)
+SELECT id, schedule_id, outcome, reason, from_at, to_at, count FROM v;
+
+-- name: extend_gaps
+WITH @rows(v: id bigint, to_at bigint, more bigint)
+UPDATE gaps SET to_at = v.to_at, count = gaps.count + v.more FROM v WHERE gaps.id = v.id;
+
+-- name: next_due
+SELECT min(next_due_at) FROM progress WHERE next_due_at IS NOT NULL;
+
+-- name: page_gaps
+SELECT id, schedule_id, outcome, reason, from_at, to_at, count FROM gaps
+WHERE schedule_id = :schedule_id AND from_at < :before
+ORDER BY from_at DESC LIMIT :limit;
+
+-- name: zoned_schedules
+SELECT s.id, s.cron_expr, s.dialect, s.timezone, s.anchor_at, p.next_due_at
+FROM schedules AS s JOIN progress AS p ON p.schedule_id = s.id
+WHERE s.id > :after AND s.deleted_at IS NULL AND s.cron_expr IS NOT NULL AND s.timezone <> 'UTC'
+  AND p.next_due_at > :now
+ORDER BY s.id LIMIT :limit;
+
+-- name: move_due
+WITH @rows(v: schedule_id bigint, seen bigint, next_due_at bigint)
+UPDATE progress SET next_due_at = v.next_due_at FROM v
+WHERE progress.schedule_id = v.schedule_id AND progress.next_due_at = v.seen;
+
+-- name: count_schedules
+SELECT count(*), COALESCE(sum(CASE WHEN p.next_due_at IS NOT NULL THEN 1 ELSE 0 END), 0)
+FROM schedules AS s JOIN progress AS p ON p.schedule_id = s.id
+WHERE s.deleted_at IS NULL;

@@ -1,0 +1,118 @@
+"""Named queries in .sql files, compiled once for one database.
+
+    -- name: finish_runs              a query for both databases
+    -- name: claim_runs [sqlite]      one of two variants, side by side, where the databases differ
+    -- fragment: run_columns          text that `@run_columns` stands for
+
+`:name` is a parameter. `@rows(v: id bigint, state text)` in a WITH list stands for a table `v` of the caller's rows:
+`VALUES` on SQLite, `unnest` of one array per column on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.resources import files
+from typing import Literal
+
+import msgspec
+
+Dialect = Literal["sqlite", "postgres"]
+DIALECTS: tuple[Dialect, ...] = ("sqlite", "postgres")
+
+_HEADER = re.compile(r"^-- (name|fragment): (\w+)(?: \[(\w+)\])?\s*$")
+_ROWS = re.compile(r"@rows\((\w+): ([^)]*)\)")
+_FRAGMENT = re.compile(r"@(\w+)(?!\w|\()")
+_PARAM = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
+
+
+class Query(msgspec.Struct, frozen=True):
+    """One compiled query. `params` are its scalars in order; `columns` the columns of its rows table, if it has one."""
+
+    name: str
+    text: str
+    params: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...]
+    table: str | None
+
+    def with_rows(self, count: int) -> str:
+        """The SQLite text for `count` rows (0 allowed): scalars are ?1..?s, cells follow row by row."""
+        names = ", ".join(name for name, _ in self.columns)
+        if count == 0:
+            body = "SELECT " + ", ".join("NULL" for _ in self.columns) + " WHERE 0"
+        else:
+            first = len(self.params) + 1
+            width = len(self.columns)
+            tuples = (
+                "(" + ", ".join(f"?{first + row * width + cell}" for cell in range(width)) + ")" for row in range(count)
+            )
+            body = "VALUES " + ", ".join(tuples)
+        return _ROWS.sub(lambda _: f"{self.table}({names}) AS ({body})", self.text)
+
+
+def load(dialect: Dialect) -> dict[str, Query]:
+    """Every query, compiled for `dialect`. Raises ValueError for a missing twin or an unknown fragment."""
+    return _load(dialect)
+
+
+@lru_cache
+def _load(dialect: Dialect) -> dict[str, Query]:
+    fragments: dict[str, str] = {}
+    variants: dict[str, dict[str, str]] = {}
+    for entry in sorted(files("mainspring.store").joinpath("sql").iterdir(), key=lambda item: item.name):
+        for kind, name, variant, text in _split(entry.read_text("utf-8")):
+            if kind == "fragment":
+                fragments[name] = text
+            elif variant in variants.setdefault(name, {}):
+                raise ValueError(f"query {name} is written twice")
+            else:
+                variants[name][variant] = text
+    queries = {}
+    for name, texts in variants.items():
+        if set(texts) not in ({""}, set(DIALECTS)):
+            raise ValueError(f"query {name} needs one shared text or one for each of {DIALECTS}")
+        queries[name] = _compile(name, texts.get("") or texts[dialect], fragments)
+    return queries
+
+
+def _split(source: str) -> Iterator[tuple[str, str, str, str]]:
+    header: re.Match[str] | None = None
+    lines: list[str] = []
+    for line in [*source.splitlines(), None]:
+        match = _HEADER.match(line) if line is not None else None
+        if line is None or match:
+            if header:
+                yield header[1], header[2], header[3] or "", "\n".join(lines).strip().rstrip(";")
+            header, lines = match, []
+        elif not line.startswith("--"):
+            lines.append(line)
+
+
+def _compile(name: str, text: str, fragments: dict[str, str]) -> Query:
+    def expand(match: re.Match[str]) -> str:
+        if match[1] not in fragments:
+            raise ValueError(f"query {name} names an unknown fragment @{match[1]}")
+        return fragments[match[1]]
+
+    text = _FRAGMENT.sub(expand, text)
+    rows = _ROWS.findall(text)
+    if len(rows) > 1:
+        raise ValueError(f"query {name} has more than one rows table")
+    columns: tuple[tuple[str, str], ...] = ()
+    if rows:
+        pairs = (pair.split() for pair in rows[0][1].split(","))
+        columns = tuple((column, kind) for column, kind in pairs)
+    outside = _ROWS.sub("", text)
+    params: list[str] = []
+    for param in _PARAM.findall(outside):
+        if param not in params:
+            params.append(param)
+    numbered = _PARAM.sub(lambda m: f"?{params.index(m[1]) + 1}" if m[1] in params else m[0], text)
+    return Query(
+        name=name,
+        text=numbered,
+        params=tuple(params),
+        columns=columns,
+        table=rows[0][0] if rows else None,
+    )

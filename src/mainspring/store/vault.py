@@ -1,0 +1,48 @@
+"""Seals secrets before they reach the database: AES-256-GCM, a random nonce each, bound to what they are for."""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from mainspring.core.errors import Conflict
+from mainspring.store.upkeep import UpkeepStore
+
+VERSION = b"\x01"
+_NONCE = 12
+_CANARY = b"mainspring"
+
+
+class SealedVault:
+    """Seals with one key. Sealed form: version byte, nonce, ciphertext with tag."""
+
+    def __init__(self, secret_key: str) -> None:
+        self._cipher = AESGCM(sha256(b"mainspring vault:" + secret_key.encode()).digest())
+
+    def seal(self, plain: bytes, purpose: str) -> bytes:
+        """Ciphertext that only `unseal` with the same purpose opens."""
+        nonce = os.urandom(_NONCE)
+        return VERSION + nonce + self._cipher.encrypt(nonce, plain, purpose.encode())
+
+    def unseal(self, sealed: bytes, purpose: str) -> bytes:
+        """The plain bytes. Raises `Conflict` for another key, another purpose, or a damaged row."""
+        try:
+            assert sealed[:1] == VERSION
+            return self._cipher.decrypt(sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :], purpose.encode())
+        except InvalidTag:
+            raise Conflict(
+                "a stored secret cannot be opened with this secret key",
+                hint="Start with the MAINSPRING_SECRET_KEY (or secret.key file) that the store was made with.",
+            ) from None
+
+
+async def check_canary(vault: SealedVault, upkeep: UpkeepStore) -> None:
+    """Refuse to start with the wrong key: `Conflict`. A new store gets its canary here."""
+    stored = await upkeep.get_meta("canary")
+    if stored is None:
+        await upkeep.set_meta("canary", vault.seal(_CANARY, "canary").hex())
+    elif vault.unseal(bytes.fromhex(stored), "canary") != _CANARY:
+        raise Conflict("the store's canary says something else", hint="Restore the store from a backup.")
