@@ -72,9 +72,7 @@ def lost(server: Server, seen: set[str], since: float) -> int:
     from mainspring.core import ids
 
     connection = apsw.Connection(str(server.data / "mainspring.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    rows = list(
-        connection.execute("SELECT id FROM runs WHERE attempt > 0 AND attempt_started_at >= ?", (since + 50,))
-    )
+    rows = list(connection.execute("SELECT id FROM runs WHERE attempt > 0 AND attempt_started_at >= ?", (since + 50,)))
     unseen = sum(ids.text("run", row[0]) not in seen for row in rows)
     [(gaps,)] = connection.execute("SELECT COALESCE(sum(count), 0) FROM gaps")
     connection.close()

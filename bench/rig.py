@@ -25,9 +25,9 @@ SERVER_CORE, OTHER_CORE = CORES[0], CORES[-1]
 
 def pinned(core: int, *command: str, **options: Any) -> subprocess.Popen[str]:
     """A process on one core."""
-    return subprocess.Popen(
-        command, text=True, preexec_fn=lambda: os.sched_setaffinity(0, {core}), stdout=subprocess.PIPE, **options
-    )
+    process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, **options)
+    os.sched_setaffinity(process.pid, {core})
+    return process
 
 
 def ended(process: subprocess.Popen[str]) -> None:
@@ -47,11 +47,11 @@ class Sink:
         self.url = f"http://127.0.0.1:{int(process.stdout.readline())}"
 
     def calls(self) -> list[tuple[str, float | None, float]]:
-        with request.urlopen(self.url + "/report", timeout=60) as reply:  # noqa: S310  # our own sink
+        with request.urlopen(self.url + "/report", timeout=60) as reply:  # our own sink
             return [tuple(row) for row in json.loads(reply.read())]
 
     def reset(self) -> None:
-        request.urlopen(self.url + "/reset", data=b"", timeout=60).close()  # noqa: S310  # our own sink
+        request.urlopen(self.url + "/reset", data=b"", timeout=60).close()  # our own sink
 
 
 class Server:
@@ -91,7 +91,7 @@ class Server:
             with contextlib.suppress(OSError, ValueError):
                 url = json.loads((self.data / "credentials.json").read_text())["url"]
                 self.port = int(url.rpartition(":")[2])
-                request.urlopen(self.url + "/readyz", timeout=5).close()  # noqa: S310  # our own server
+                request.urlopen(self.url + "/readyz", timeout=5).close()  # our own server
                 return time.monotonic() - began
             time.sleep(0.02)
 

@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import random
+import resource
 import signal
 import socket
 import time
@@ -207,6 +208,7 @@ class Server:
             core=self.core,
             auth=self._auth,
             clock=clock,
+            ticks=time.monotonic_ns,
             ready=self._ready,
             metrics=self._metrics_text,
             observe=self.metrics.on_request,
@@ -299,6 +301,13 @@ class _HttpServer(uvicorn.Server):
         yield
 
 
+def _allow_many_files() -> None:
+    """Connections are files: take as many as this process may."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def _bind(binds: tuple[tuple[str, int], ...]) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     for host, port in binds:
@@ -363,6 +372,7 @@ def run(
 ) -> None:
     """Serve in this process until SIGTERM or SIGINT. `started` is called once everything is up."""
     logs.configure(settings.log_format, settings.log_level)
+    _allow_many_files()
 
     async def main() -> None:
         server = Server(settings, say=say, echo=echo)

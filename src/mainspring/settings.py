@@ -1,4 +1,4 @@
-"""Every knob: name, default, unit, bound, meaning. Flags win over MAINSPRING_* in the environment over mainspring.toml."""
+"""Every knob: name, default, unit, bound, meaning. Flags win over the environment, that over mainspring.toml."""
 
 from __future__ import annotations
 

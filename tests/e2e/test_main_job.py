@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from standardwebhooks import Webhook
 
 from e2e.harness import ServerProcess, Target, wait_for
-from standardwebhooks import Webhook
 
 
 def test_a_job_of_only_an_expression_and_a_target_is_read_back_by_job_id(running: ServerProcess) -> None:
@@ -36,9 +38,7 @@ def test_a_job_fires_each_second_and_each_run_is_recorded(running: ServerProcess
     assert detail["response_body"] == detail["output"] == "ok"
     assert len(detail["attempts"]) == 1
     due = [datetime.fromisoformat(run["scheduled_for"]) for run in reversed(runs)]
-    assert [later - earlier for earlier, later in zip(due, due[1:], strict=False)] == [timedelta(seconds=1)] * (
-        len(due) - 1
-    )
+    assert [later - earlier for earlier, later in pairwise(due)] == [timedelta(seconds=1)] * (len(due) - 1)
 
 
 def test_a_signed_call_verifies_with_an_independent_library(running: ServerProcess, target: Target) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from e2e.harness import KEY, ServerProcess, call
 
 PROGRAM = Path(__file__).parent / "programs" / "tour.py"

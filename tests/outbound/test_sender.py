@@ -6,6 +6,7 @@ import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 import trustme
 
@@ -110,6 +111,18 @@ async def test_a_reply_keeps_its_first_4_kib(peer: OpenPeer, sender: HttpSender)
     assert (cut.kind, cut.status, cut.body, cut.truncated) == ("reply", 500, b"y" * 4096, True)
     assert (big.kind, big.status, big.body, big.truncated) == ("reply", 200, b"z" * 4096, True)
     assert target.visits == 1
+
+
+async def test_a_reply_is_kept_whole_when_it_is_to_be_judged_whole(peer: OpenPeer, sender: HttpSender) -> None:
+    body = bytes(range(256)) * 3_000
+
+    async def script(visit: Visit) -> None:
+        await visit.request()
+        await visit.reply(body)
+
+    whole = msgspec.structs.replace(post((await peer(script)).url()), keep_bytes=1024 * 1024)
+    outcome = await sender.send(whole)
+    assert (outcome.body, outcome.truncated) == (body, False)
 
 
 async def test_a_compressed_reply_is_kept_as_it_came(peer: OpenPeer, sender: HttpSender) -> None:

@@ -36,13 +36,18 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _clock() -> int:
+    from mainspring.app import clock
+
+    return clock()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
-    from mainspring.app import clock
     from mainspring.core.errors import Refused
 
     args = parser().parse_args(argv)
-    args.clock = clock
+    args.clock = _clock
     try:
         code: int = args.run(args)
     except Refused as refused:

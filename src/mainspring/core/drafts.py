@@ -1,4 +1,4 @@
-"""What a caller says about a schedule, checked and turned into rows. UNSET leaves things as they are, None means default."""
+"""What a caller says about a schedule, checked and turned into rows. UNSET: as it is; None: the default."""
 
 from __future__ import annotations
 

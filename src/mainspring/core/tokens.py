@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import zlib
 
-
 from mainspring.core import limits
 from mainspring.core.changes import NewKey
 from mainspring.core.errors import Forbidden, Invalid, NotFound, Unauthorized
@@ -118,9 +117,10 @@ async def rotate(core: Core, now: int, project: str, key_id: int, grace_ms: int,
 
 async def revoke(core: Core, now: int, project: str, key_id: int) -> None:
     """The key is no longer valid. Raises `NotFound` for a key that never was."""
-    if not await core.store.credentials.revoke(project, key_id, now):
-        if await core.store.credentials.get(project, key_id) is None:
-            raise _no_key()
+    if await core.store.credentials.revoke(project, key_id, now):
+        return
+    if await core.store.credentials.get(project, key_id) is None:
+        raise _no_key()
 
 
 async def page(core: Core, project: str | None, page: Page) -> list[Key]:

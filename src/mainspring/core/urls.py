@@ -12,7 +12,9 @@ _PORTS = {"http": 80, "https": 443}
 def origin_of(url: str) -> str:
     """`scheme://host:port`: the unit of fairness between targets."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{(parts.hostname or '').lower()}:{parts.port or _PORTS[parts.scheme]}"
+    host = (parts.hostname or "").lower()
+    bracketed = f"[{host}]" if ":" in host else host.rstrip(".")
+    return f"{parts.scheme}://{bracketed}:{parts.port or _PORTS[parts.scheme]}"
 
 
 def name_of(url: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import socket
 import ssl
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 from aiohttp import hdrs
@@ -19,11 +20,7 @@ from mainspring.core.limits import RESPONSE_BYTES_MAX
 from mainspring.outbound.failures import ResponseTooLarge
 from mainspring.outbound.guard import Guard, TargetForbidden
 
-
-class Clock(Protocol):
-    """Milliseconds UTC."""
-
-    def __call__(self) -> int: ...
+Clock = Callable[[], int]
 
 
 class Flight:
@@ -45,7 +42,7 @@ class Flight:
         self.received = 0
         self.status: int | None = None
         self.size = 0
-        self.body = b""
+        self.body = bytearray()
 
     @property
     def found_stale(self) -> bool:

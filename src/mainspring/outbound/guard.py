@@ -80,8 +80,8 @@ class Guard:
         refused = self._refused_parts(address, host)
         if refused:
             part, reason = refused[0]
-            line = self._allow.line([part.cidr if host == address else host.rstrip(".")])
-            raise TargetForbidden(f"TARGET_FORBIDDEN: {host} is {reason}; {line} would allow it")
+            entry = part.cidr if host == address else host.rstrip(".")
+            raise TargetForbidden(f"TARGET_FORBIDDEN: {host} is {reason}; MAINSPRING_ALLOW_TARGETS={entry} allows it")
 
     async def resolve(self, host: str) -> tuple[str, ...]:
         """Where to dial a host name: all its numeric addresses, every one of them permitted.

@@ -12,7 +12,6 @@ import aiohttp
 from yarl import URL
 
 from mainspring.core.errors import Invalid
-from mainspring.core.limits import RESPONSE_KEPT_BYTES
 from mainspring.core.ports import Outcome, Request
 from mainspring.core.retry_after import parse_retry_after
 from mainspring.outbound.connections import FLIGHT, Clock, Flight, GuardedConnector, PlainRequest
@@ -104,7 +103,7 @@ class HttpSender:
         )
         try:
             flight.status = response.status
-            await _read(response.content, flight)
+            await _read(response.content, flight, request.keep_bytes)
             now = self._clock()
             retry_after = response.headers.get("Retry-After")
             return Outcome(
@@ -112,7 +111,7 @@ class HttpSender:
                 ended_at=now,
                 sent_at=flight.sent_at,
                 status=flight.status,
-                body=flight.body,
+                body=bytes(flight.body),
                 truncated=flight.size > len(flight.body),
                 retry_after_ms=None if retry_after is None else parse_retry_after(retry_after, now),
             )
@@ -127,7 +126,7 @@ class HttpSender:
             ended_at=self._clock(),
             sent_at=flight.sent_at,
             status=flight.status,
-            body=flight.body,
+            body=bytes(flight.body),
             truncated=flight.size > len(flight.body),
             error=error,
         )
@@ -144,12 +143,12 @@ def _session(connector: GuardedConnector) -> aiohttp.ClientSession:
     )
 
 
-async def _read(content: aiohttp.StreamReader, flight: Flight) -> None:
-    """Read to the end of the response and keep its first 4 KiB."""
+async def _read(content: aiohttp.StreamReader, flight: Flight, keep_bytes: int) -> None:
+    """Read to the end of the response and keep its first bytes."""
     while True:
         chunk = await content.readany()
         flight.size += len(chunk)
-        room = RESPONSE_KEPT_BYTES - len(flight.body)
+        room = keep_bytes - len(flight.body)
         if room > 0:
             flight.body += chunk[:room]
         if content.at_eof():

@@ -14,8 +14,8 @@ import msgspec
 
 from mainspring.core.errors import Conflict, Unavailable
 from mainspring.core.instants import iso
-from mainspring.store.sqlite import Connection, DriverError
 from mainspring.store.sqlfile import Dialect
+from mainspring.store.sqlite import Connection, DriverError
 
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS migrations (

@@ -165,12 +165,9 @@ class RunStore:
         targets, runs = [], []
         for offset, item in enumerate(items):
             target_id, run_id = ids[2 * offset], ids[2 * offset + 1]
-            target = item.target
-            targets.append((target_id, *rows.of_target(target, None)[1:]))
-            runs.append(
-                (run_id, None, item.project, "failure", "http", "manual", 0, now, now)
-                + (target_id, target.origin, item.payload, now)
-            )
+            made = (run_id, None, item.project, "failure", "http", "manual", 0, now, now)
+            targets.append((target_id, *rows.of_target(item.target, None)[1:]))
+            runs.append((*made, target_id, item.target.origin, item.payload, now))
         await tx.many("insert_targets", targets)
         await tx.many("insert_runs", runs)
 

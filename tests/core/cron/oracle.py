@@ -84,7 +84,9 @@ def _day_matches(expr: Expression, day: date) -> bool:
     dates, months, weekdays, years = expr.fields[3:]
     if not any(isinstance(item, Span) and day.month in span_values(item, 1, 12) for item in months.items):
         return False
-    if not (years.everything or any(isinstance(i, Span) and day.year in span_values(i, 1970, 2199) for i in years.items)):
+    if not (
+        years.everything or any(isinstance(i, Span) and day.year in span_values(i, 1970, 2199) for i in years.items)
+    ):
         return False
     by_date = any(_date_matches(item, day) for item in dates.items)
     by_weekday = any(_weekday_matches(item, day, rules.sunday) for item in weekdays.items)

@@ -7,14 +7,14 @@ from datetime import datetime
 from itertools import islice, pairwise
 
 import pytest
-from core.cron.oracle import local, ms
-from core.cron.strategies import CHANGES, EVEN_ZONES, UNEVEN_ZONES
 from cronsim import CronSim, CronSimError
 
+from core.cron.oracle import local, ms
+from core.cron.strategies import CHANGES, EVEN_ZONES, UNEVEN_ZONES
 from mainspring.core.cron import next_after, parse, zone
 
-MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
-DAYS = "SUN MON TUE WED THU FRI SAT".split()
+MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
 
 
 def field(dice: random.Random, low: int, high: int, names: list[str] | None = None, special: str = "") -> str:

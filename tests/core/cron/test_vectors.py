@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.cron.oracle import ms
 
+from core.cron.oracle import ms
 from mainspring.core.cron import CronError, next_after, parse, zone
 
 VECTORS = Path(__file__).parents[3] / "spec" / "vectors" / "cron.jsonl"

@@ -105,12 +105,12 @@ def _moved(plan: Plan, change: Change, lang: Language) -> str | None:
     day, clock = stamp(first)
     own = wall_count(plan, change.found - 1, change.found) == 1
     if lang == "zh":
-        others = f" 等 {missing} 个时刻" if missing > 1 else ""
+        others = f" 等 {missing} 个时刻" if missing > 1 else " "
         what = "由本次一并代替" if own else "改在拨快之后立即触发"
-        return f"{day} 的 {clock}{others} 不存在（{_turn(change, lang)}）：{what}。"
+        return f"{day} 的 {clock}{others}不存在（{_turn(change, lang)}）：{what}。"
     others = f" and {missing - 1} more" if missing > 1 else ""
-    verb = "do" if missing > 1 else "does"
-    what = "this fire stands for it as well." if own else "moved to right after the change."
+    verb, it = ("do", "them") if missing > 1 else ("does", "it")
+    what = f"this fire stands for {it} as well." if own else "moved to right after the change."
     return f"{clock}{others} {verb} not exist on {day} ({_turn(change, lang)}): {what}"
 
 

@@ -97,7 +97,7 @@ def wall_count(plan: Plan, low: int, high: int) -> int:
 
 def _days_before(plan: Plan, first: int, end: int) -> int:
     """How many of the days first..end-1 match."""
-    total = 0
+    total, first = 0, max(first, YEAR_STARTS[0])
     year = bisect_right(YEAR_STARTS, first) - 1
     while first < end:
         start, following = YEAR_STARTS[year], YEAR_STARTS[year + 1]

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import UnsetType
 
 from mainspring.core import ids, tokens
-from mainspring.core.errors import Forbidden, Invalid, NotFound
+from mainspring.core.errors import Forbidden, Invalid
 from mainspring.core.idempotency import Replay
 from mainspring.core.instants import iso
 from mainspring.core.limits import HOUR
@@ -60,7 +60,10 @@ def _project(call: Call[Any, Any], given: str | None | UnsetType) -> str:
     if not isinstance(given, str) or given == call.project:
         return call.project
     if call.project != tokens.BOOTSTRAP_PROJECT:
-        raise Forbidden("this key belongs to another project", hint="Leave project_id out, or use an admin key of the first project.")
+        raise Forbidden(
+            "this key belongs to another project",
+            hint="Leave project_id out, or use an admin key of the first project.",
+        )
     return given
 
 
@@ -119,9 +122,7 @@ async def rotate(call: Call[RotateFields, Nothing]) -> KeyCreated | Replay:
 
 async def revoke(call: Call[RevokeFields, Nothing]) -> KeyRevoked:
     """The key opens nothing any more."""
-    await tokens.revoke(
-        call.core, call.now, _project(call, call.body.project_id), row_key("key", call.path[0])
-    )
+    await tokens.revoke(call.core, call.now, _project(call, call.body.project_id), row_key("key", call.path[0]))
     call.auth.forget()
     return KeyRevoked(call.path[0], call.path[0], revoked=True, deleted=True)
 
@@ -138,6 +139,5 @@ async def topup(_: Call[TopupFields, Nothing]) -> Topup:
 
 async def activate(call: Call[ActivateFields, Nothing]) -> Activation:
     """The key of a development server, for the asking."""
-    if call.primary_key is None:
-        raise NotFound("there is nothing at this path", hint="The paths are listed under /docs.")
+    assert call.primary_key is not None, "the operation is routed on development servers only"
     return Activation(tokens.BOOTSTRAP_PROJECT, tokens.BOOTSTRAP_PROJECT, call.primary_key, 0, None)

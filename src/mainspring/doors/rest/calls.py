@@ -21,6 +21,7 @@ from mainspring.doors.rest.requests import PageQuery
 B = TypeVar("B")
 Q = TypeVar("Q")
 R = TypeVar("R")
+M = TypeVar("M", bound=msgspec.Struct)
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -48,7 +49,9 @@ class Call(msgspec.Struct, Generic[B, Q], frozen=True):
     def project(self) -> str:
         return self.principal.project
 
-    def once(self, render: Callable[[Any], msgspec.Struct], bare: Callable[[Any], msgspec.Struct] | None = None) -> Once | None:
+    def once(
+        self, render: Callable[[Any], msgspec.Struct], bare: Callable[[Any], msgspec.Struct] | None = None
+    ) -> Once | None:
         """What the store keeps so that the same request gets the same answer again.
 
         `render` makes the answer from the use case's result, `bare` the one without secrets.
@@ -65,7 +68,7 @@ class Call(msgspec.Struct, Generic[B, Q], frozen=True):
 Handler = Callable[[Call[Any, Any]], Awaitable[msgspec.Struct | Replay]]
 
 
-def answered(result: R | Replay, render: Callable[[R], msgspec.Struct]) -> msgspec.Struct | Replay:
+def answered(result: R | Replay, render: Callable[[R], M]) -> M | Replay:
     """The answer to a write: what was made, rendered, or the first answer again."""
     return result if isinstance(result, Replay) else render(result)
 

@@ -108,9 +108,7 @@ async def delete(call: Call[Nothing, Nothing]) -> CronDeleted | Replay:
         return CronDeleted(id=public, cron_id=public, job_id=public, deleted=True)
 
     key = row_key("cron", public)
-    return answered(
-        await schedules.delete(call.core, call.now, call.project, "cron", key, call.once(render)), render
-    )
+    return answered(await schedules.delete(call.core, call.now, call.project, "cron", key, call.once(render)), render)
 
 
 async def pause(call: Call[Nothing, Nothing]) -> CronRecord | Replay:
@@ -120,9 +118,7 @@ async def pause(call: Call[Nothing, Nothing]) -> CronRecord | Replay:
         return cron_record(call.core.vault, entry)
 
     key = row_key("cron", call.path[0])
-    return answered(
-        await schedules.pause(call.core, call.now, call.project, "cron", key, call.once(render)), render
-    )
+    return answered(await schedules.pause(call.core, call.now, call.project, "cron", key, call.once(render)), render)
 
 
 async def resume(call: Call[Nothing, Nothing]) -> CronRecord | Replay:
@@ -132,9 +128,7 @@ async def resume(call: Call[Nothing, Nothing]) -> CronRecord | Replay:
         return cron_record(call.core.vault, entry)
 
     key = row_key("cron", call.path[0])
-    return answered(
-        await schedules.resume(call.core, call.now, call.project, "cron", key, call.once(render)), render
-    )
+    return answered(await schedules.resume(call.core, call.now, call.project, "cron", key, call.once(render)), render)
 
 
 async def trigger(call: Call[TriggerFields, Nothing]) -> RunRecord | Replay:
@@ -160,7 +154,5 @@ async def set_retention(call: Call[RetentionFields, Nothing]) -> Retention | Rep
     """Change how long runs are kept."""
     draft = Draft(retention_days=call.body.retention_days, retention_runs=call.body.retention_runs)
     key = row_key("cron", call.path[0])
-    changed = await schedules.update(
-        call.core, call.now, call.project, "cron", key, draft, call.once(_retention)
-    )
+    changed = await schedules.update(call.core, call.now, call.project, "cron", key, draft, call.once(_retention))
     return answered(changed, _retention)

@@ -50,8 +50,9 @@ async def preview(call: Call[Nothing, PreviewQuery]) -> Preview:
 def _fires(expression: cron.Expression, name: str, after: int, count: int) -> list[Fire]:
     zone = cron.zone(name)
     fires: list[Fire] = []
-    instant: int | None = after
-    while len(fires) < count and (instant := cron.next_after(expression, instant, zone, after)) is not None:
+    instant = after
+    while len(fires) < count and (found := cron.next_after(expression, instant, zone, after)) is not None:
+        instant = found
         local = (_EPOCH + timedelta(milliseconds=instant)).astimezone(zone)
         fires.append(
             Fire(

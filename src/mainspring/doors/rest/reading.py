@@ -91,6 +91,12 @@ def fingerprint(members: Mapping[str, Raw]) -> bytes:
     return sha256(canonical).digest()
 
 
+def text_of(name: str, raw: Raw) -> str | None:
+    """The text of one member, None for `null`. Raises `Invalid` naming it."""
+    value: str | None = _text.decode(name, raw)[0]
+    return value
+
+
 class Shape(Generic[S]):
     """How one struct is read, from a JSON object or from a query string, under every name of its fields."""
 
@@ -145,6 +151,10 @@ def query_pairs(query: bytes) -> list[tuple[str, str]]:
     return parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="replace")
 
 
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
 class _Field:
     """One field of a struct and its own decoder."""
 
@@ -180,10 +190,6 @@ class _Field:
             raise _wrong(name, str(error)) from None
 
 
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-
-
 def _wrong(name: str, reason: str) -> Invalid:
     """`Invalid` from what msgspec says, whose texts name types and bounds but never a value that could be secret."""
     place = _PLACE.search(reason)
@@ -207,3 +213,6 @@ def _without_absence(hint: Any) -> Any:
         present = [kind for kind in get_args(hint) if kind not in (types.NoneType, UnsetType)]
         return Union[tuple(present)]  # noqa: UP007  # the members are known at run time only
     return hint
+
+
+_text = _Field("idempotency_key", str)

@@ -7,7 +7,7 @@ spellings; the reader of bodies and the OpenAPI document both take them from her
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
@@ -20,7 +20,7 @@ from mainspring.core.model import Catchup, Overlap, RunState, SignatureStyle
 from mainspring.core.tokens import SCOPES
 
 T = TypeVar("T")
-Given = T | None | UnsetType
+Given: TypeAlias = T | None | UnsetType
 
 TaskType = Literal["http_url", "http", "queue"]
 _NO_NUL = r"^[^\x00]*$"
@@ -30,9 +30,7 @@ def _said(description: str, **schema: object) -> Meta:
     return Meta(description=description, extra_json_schema=schema or None)
 
 
-Expression = Annotated[
-    str, Meta(min_length=1, max_length=512), _said("When to fire, like `0 9 * * 1`.", format="cron")
-]
+Expression = Annotated[str, Meta(min_length=1, max_length=512), _said("When to fire, like `0 9 * * 1`.", format="cron")]
 InstantText = Annotated[str, _said("An ISO-8601 instant; UTC when it names no offset.", format="date-time")]
 TargetText = Annotated[
     str,
@@ -68,7 +66,9 @@ Timeout = Annotated[
 Secret = Annotated[
     str,
     Meta(min_length=1, max_length=512),
-    _said("Signs every request. `whsec_` and base64 of 24 to 64 bytes, or any text of 1 to 256 bytes.", format="secret"),
+    _said(
+        "Signs every request. `whsec_` and base64 of 24 to 64 bytes, or any text of 1 to 256 bytes.", format="secret"
+    ),
 ]
 Days = Annotated[int, Meta(ge=0, le=limits.RETENTION_DAYS_MAX), _said("Days that finished runs are kept.")]
 KeptRuns = Annotated[int, Meta(ge=1, le=limits.RETENTION_RUNS_MAX), _said("Finished runs kept per schedule.")]

@@ -26,6 +26,8 @@ class ExpectRecord(msgspec.Struct, frozen=True):
 class TargetRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Where a run goes and how; `task`, `url` and `task_url` are equal, and so are `retry` and `retries`."""
 
+    id: str
+    name: str
     task: str
     url: str
     task_url: str
@@ -46,10 +48,8 @@ class TargetRecord(msgspec.Struct, frozen=True, kw_only=True):
 class CronRecord(TargetRecord, frozen=True, kw_only=True):
     """A cron job; `id`, `cron_id` and `job_id` are equal, and so are `cron_expr` and `schedule`."""
 
-    id: str
     cron_id: str
     job_id: str
-    name: str
     cron_expr: str | None
     schedule: str | None
     run_at: Instant | None
@@ -170,8 +170,6 @@ class TaskRecord(TargetRecord, frozen=True, kw_only=True):
     """A one-shot task."""
 
     task_id: str
-    id: str
-    name: str
     run_at: Instant
     state: TaskState
     retention_days: int

@@ -97,9 +97,7 @@ async def newest_of_task(core: Core, schedule_id: int) -> RunRecord | None:
     return run_record(found[0]) if found else None
 
 
-async def _page_of_schedule(
-    call: Call[Nothing, Any], kind: ScheduleKind, public: str, until: int | None
-) -> RunPage:
+async def _page_of_schedule(call: Call[Nothing, Any], kind: ScheduleKind, public: str, until: int | None) -> RunPage:
     query: RunsOfCronQuery = call.query
     state, since = _filters(query)
     where = page_of(query, Listing.RUNS_OF_SCHEDULE, 2)

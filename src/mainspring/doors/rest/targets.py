@@ -47,18 +47,22 @@ def _url_of(task: str | None | UnsetType, task_type: str | None | UnsetType) -> 
 def _expect_of(expect: ExpectFields | None | UnsetType) -> Expect | None | UnsetType:
     if not isinstance(expect, ExpectFields):
         return expect
-    match expect.status:
-        case None | "2xx":
-            statuses = None
-        case int(status):
-            statuses = (status,)
-        case tuple(several):
-            statuses = several
-        case _ as never:
-            assert_never(never)
+    statuses = _statuses(expect.status)
     if statuses is None and expect.body_regexp is None:
         return None
     return Expect(statuses, expect.body_regexp)
+
+
+def _statuses(status: str | int | tuple[int, ...] | None) -> tuple[int, ...] | None:
+    match status:
+        case None | str():
+            return None
+        case int():
+            return (status,)
+        case tuple():
+            return status
+        case _ as never:
+            assert_never(never)
 
 
 def target_fields(vault: Vault, target: Target) -> dict[str, Any]:
@@ -101,5 +105,3 @@ def _shown_expect(expect: Expect | None) -> ExpectRecord | None:
     if expect is None:
         return None
     return ExpectRecord("2xx" if expect.statuses is None else expect.statuses, expect.body_regexp)
-
-

@@ -40,7 +40,7 @@ INSERT INTO progress (schedule_id, next_due_at) SELECT schedule_id, next_due_at 
 
 -- name: get_entries
 WITH @rows(v: id bigint)
-SELECT @entry_columns FROM v JOIN @entry_tables ON s.id = v.id
+SELECT @entry_columns FROM @entry_tables JOIN v ON v.id = s.id
 WHERE s.deleted_at IS NULL;
 
 -- name: page_entries

@@ -1,0 +1,124 @@
+"""The one ASGI application: pages by exact path, doors by the first part of the path."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from mainspring.core import tokens
+from mainspring.core.errors import NotFound, Refused
+from mainspring.core.ports import Core
+from mainspring.doors.rest.answers import JSON_TYPE, encode
+from mainspring.doors.rest.cors import LOOPBACK, App, Cors
+from mainspring.doors.rest.dispatch import Gone, Receive, Rest, Scope, Send, body_of
+from mainspring.doors.rest.pages import Pages, answer, healthz, refuse
+
+Mounted = Callable[[Scope, bytes, Receive, Send], Awaitable[None]]
+
+
+class Door(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the doors are handed.
+
+    `clock`: now in ms UTC; `ticks`: a monotonic clock in ns, else `clock` stands in. `ready`: None, or the reason why
+    not. `metrics`: the Prometheus text. `observe`: (operation, status, microseconds) of each answer. `report`: an
+    unexpected error and its request id. `echo`: what /dev/echo received (method, path, headers, body). `primary_key`:
+    what /v1/activate gives away on a development server.
+    """
+
+    core: Core
+    auth: tokens.AuthCache
+    clock: Callable[[], int]
+    ready: Callable[[], Awaitable[str | None]]
+    metrics: Callable[[], bytes]
+    observe: Callable[[str, int, int], None]
+    report: Callable[[BaseException, str], None]
+    ticks: Callable[[], int] | None = None
+    dev: bool = False
+    echo: Callable[[str, str, dict[str, str], bytes], None] | None = None
+    cors_origins: tuple[str, ...] = ()
+    root_path: str = ""
+    primary_key: str | None = None
+
+
+def build(door: Door) -> App:
+    """The application that the server runs."""
+    app: App = _Application(door)
+    origins = door.cors_origins or ((LOOPBACK,) if door.dev else ())
+    return Cors(app, origins) if origins else app
+
+
+class _Application:
+    def __init__(self, door: Door) -> None:
+        self._report = door.report
+        self._echo = door.echo
+        self._root = door.root_path.rstrip("/").encode()
+        clock = door.clock
+        self._pages = Pages(
+            auth=door.auth, clock=clock, ready=door.ready, metrics=door.metrics, root_path=door.root_path
+        )
+        rest = Rest(
+            core=door.core,
+            auth=door.auth,
+            clock=clock,
+            ticks=door.ticks or (lambda: clock() * 1_000_000),
+            observe=door.observe,
+            report=door.report,
+            primary_key=door.primary_key if door.dev else None,
+        )
+        # The doors, by the first part of the path; what no door owns is nobody's.
+        self._doors: dict[bytes, Mounted] = {b"/v1": rest.answer}
+        if door.dev and door.echo is not None:
+            self._doors[b"/dev"] = self._echo_door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await _not_http(scope, receive, send)
+        path = scope["raw_path"]
+        if path == b"/healthz" and scope["method"] == "GET":
+            return await healthz(scope, receive, send)
+        while self._root and (path == self._root or path.startswith(self._root + b"/")):
+            path = path[len(self._root) :] or b"/"
+        end = path.find(b"/", 1)
+        mounted = self._doors.get(path if end < 0 else path[:end])
+        if mounted is not None:
+            return await mounted(scope, path, receive, send)
+        try:
+            page = self._pages.by_path.get(path)
+            if page is None:
+                raise NotFound("there is nothing at this path", hint="The API is listed under /docs.")
+            await self._pages.serve(page, scope, receive, send)
+        except Refused as refused:
+            await refuse(scope, send, refused)
+        except Exception as error:  # noqa: BLE001  # a bug of ours must not reach the caller, and must be told
+            self._report(error, "")
+            await refuse(scope, send, Refused("something went wrong on this server", hint="The log has more."))
+
+    async def _echo_door(self, scope: Scope, path: bytes, receive: Receive, send: Send) -> None:
+        """Show what arrives at /dev/echo, and send it back."""
+        assert self._echo is not None
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            if path != b"/dev/echo":
+                raise NotFound("there is nothing at this path", hint="The echo is at /dev/echo.")
+            body = await body_of(dict(scope["headers"]), receive)
+        except Refused as refused:
+            return await refuse(scope, send, refused)
+        except Gone:
+            return
+        shown = path.decode("latin-1")
+        self._echo(scope["method"], shown, headers, body)
+        received = {"method": scope["method"], "path": shown, "headers": headers, "body": body.decode(errors="replace")}
+        await answer(scope, send, 200, [JSON_TYPE], encode(received))
+
+
+async def _not_http(scope: Scope, receive: Receive, send: Send) -> None:
+    """Other conversations: none is held here, the server's own start and stop is acknowledged."""
+    if scope["type"] == "websocket":
+        await receive()
+        return await send({"type": "websocket.close", "code": 1008})
+    while scope["type"] == "lifespan":
+        kind = (await receive())["type"]
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return

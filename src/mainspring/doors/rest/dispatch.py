@@ -1,0 +1,218 @@
+"""The /v1 application: find the operation, know the caller, read the request, hand it over, wrap what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from msgspec import Raw
+
+from mainspring.core import tokens
+from mainspring.core.errors import Invalid, Refused, TooLarge
+from mainspring.core.idempotency import Replay, check_key
+from mainspring.core.limits import BODY_BYTES_MAX
+from mainspring.core.model import Principal
+from mainspring.core.ports import Core
+from mainspring.doors.rest.answers import (
+    JSON_TYPE,
+    REPLAYED,
+    Header,
+    RequestIds,
+    encode,
+    enveloped,
+    refused_body,
+    refused_headers,
+    status_of,
+)
+from mainspring.doors.rest.callers import bearer_of, is_local, names_this_machine
+from mainspring.doors.rest.calls import Call, Key
+from mainspring.doors.rest.operations import OPERATIONS
+from mainspring.doors.rest.reading import SAID_BY_PATH, WARNINGS_MAX, fingerprint, members_of, query_pairs, text_of
+from mainspring.doors.rest.requests import Nothing
+from mainspring.doors.rest.routes import Place, Route, Router, nothing_here
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+UNKNOWN = "unknown"
+_NOBODY = Principal(key_id=0, project="", scopes=frozenset())
+_NOTHING = Nothing()
+_NO_FIELDS: frozenset[str] = frozenset()
+
+
+class Gone(Exception):
+    """The caller hung up before the whole request was here; nobody waits for an answer."""
+
+
+class Rest:
+    """The REST door. `clock` is now in ms, `ticks` a monotonic clock in ns, `observe` takes microseconds."""
+
+    def __init__(
+        self,
+        *,
+        core: Core,
+        auth: tokens.AuthCache,
+        clock: Callable[[], int],
+        ticks: Callable[[], int],
+        observe: Callable[[str, int, int], None],
+        report: Callable[[BaseException, str], None],
+        primary_key: str | None,
+    ) -> None:
+        self._core = core
+        self._auth = auth
+        self._clock = clock
+        self._ticks = ticks
+        self._observe = observe
+        self._report = report
+        self._primary_key = primary_key
+        self._request_ids = RequestIds()
+        self._router = Router(row for row in OPERATIONS if primary_key is not None or not row.dev)
+
+    async def answer(self, scope: Scope, path: bytes, receive: Receive, send: Send) -> None:
+        """Answer one request; `path` is the raw one, without the root path."""
+        started = self._ticks()
+        now = self._clock()
+        request_id = self._request_ids.next(now)
+        name = UNKNOWN
+        extra: list[Header] = []
+        try:
+            place, values = self._router.find(path)
+            if scope["method"] == "OPTIONS":
+                return await _options(place, request_id, send)
+            route = place.route(scope["method"])
+            name = route.operation.id
+            call, warnings = await self._read(route, values, now, scope, receive)
+            result = await route.operation.handler(call)
+            if isinstance(result, Replay):
+                data = result.answer
+                extra = [REPLAYED]
+            else:
+                data = encode(result)
+            status = 200
+            body = enveloped(data, request_id, (self._ticks() - started) // 1_000_000, warnings)
+        except Refused as refused:
+            status, body, extra = self._refuse(refused, request_id, started)
+        except Gone:
+            return
+        except Exception as error:  # noqa: BLE001  # a bug of ours must not reach the caller, and must be told
+            self._report(error, request_id.decode())
+            status, body, extra = self._refuse(_bug(), request_id, started)
+        headers = [JSON_TYPE, (b"content-length", b"%d" % len(body)), (b"x-request-id", request_id), *extra]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body if scope["method"] != "HEAD" else b""})
+        self._observe(name, status, (self._ticks() - started) // 1000)
+
+    def _refuse(self, refused: Refused, request_id: bytes, started: int) -> tuple[int, bytes, list[Header]]:
+        latency_ms = (self._ticks() - started) // 1_000_000
+        return status_of(refused), refused_body(refused, request_id, latency_ms), refused_headers(refused)
+
+    async def _read(
+        self, route: Route, values: tuple[str, ...], now: int, scope: Scope, receive: Receive
+    ) -> tuple[Call[Any, Any], list[str]]:
+        operation = route.operation
+        headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        if operation.dev and not (is_local(scope) and names_this_machine(headers)):
+            raise nothing_here()
+        principal = _NOBODY if operation.public else await self._auth.principal(now, bearer_of(headers))
+        if operation.scope is not None:
+            tokens.require(principal, operation.scope)
+        query = _NOTHING if route.query is None else route.query.from_query(scope["query_string"])
+        fields: Any = _NOTHING
+        key: Key | None = None
+        warnings: list[str] = []
+        if operation.reads_body:
+            body = await body_of(headers, receive)
+            if body:
+                _check_type(headers)
+            members = members_of(body)
+            said = members.pop("idempotency_key", None)
+            if operation.idempotent:
+                chosen = _chosen_key(headers, said, scope["query_string"])
+                if chosen is not None:
+                    key = Key(":".join((operation.id, *values)), chosen, fingerprint(members))
+            fields, unknown = route.body.from_members(members, SAID_BY_PATH if values else _NO_FIELDS)
+            warnings = [f"unknown field: {field}" for field in unknown[:WARNINGS_MAX]]
+        call = Call(
+            core=self._core,
+            auth=self._auth,
+            now=now,
+            principal=principal,
+            path=values,
+            body=fields,
+            query=query,
+            key=key,
+            primary_key=self._primary_key,
+        )
+        return call, warnings
+
+
+def _chosen_key(headers: Mapping[bytes, bytes], said: Raw | None, query: bytes) -> str | None:
+    """The idempotency key: of the header, else of the body, else of the query. Raises `Invalid`."""
+    in_body = None if said is None else text_of("idempotency_key", said)
+    in_header = headers.get(b"idempotency-key")
+    if in_header is not None:
+        return check_key(in_header.decode("latin-1"))
+    chosen = dict(query_pairs(query)).get("idempotency_key") if in_body is None and query else in_body
+    if chosen is None:
+        return None
+    if "\x00" in chosen:
+        raise Invalid("idempotency_key holds a NUL character", hint="Remove it.", field="idempotency_key")
+    return check_key(chosen)
+
+
+async def body_of(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+    """The whole body. Raises `TooLarge` as soon as it is known to be, `Gone`."""
+    if int(headers.get(b"content-length", b"0")) > BODY_BYTES_MAX:
+        raise _too_large()
+    message = await receive()
+    body = _chunk(message)
+    if message.get("more_body", False):
+        chunks, size = [body], len(body)
+        while message.get("more_body", False):
+            if size > BODY_BYTES_MAX:
+                raise _too_large()
+            message = await receive()
+            chunk = _chunk(message)
+            chunks.append(chunk)
+            size += len(chunk)
+        body = b"".join(chunks)
+    if len(body) > BODY_BYTES_MAX:
+        raise _too_large()
+    return body
+
+
+def _chunk(message: MutableMapping[str, Any]) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise Gone
+    chunk: bytes = message.get("body", b"")
+    return chunk
+
+
+def _check_type(headers: Mapping[bytes, bytes]) -> None:
+    """Raises `Invalid` for a type that is not JSON; none at all is taken for JSON."""
+    given = headers.get(b"content-type", b"application/json")
+    if given != b"application/json":
+        kind = given.partition(b";")[0].strip().lower()
+        if kind != b"application/json" and not (kind.startswith(b"application/") and kind.endswith(b"+json")):
+            raise Invalid(
+                "the content type is not JSON",
+                hint="Send Content-Type: application/json.",
+                code="UNSUPPORTED_MEDIA_TYPE",
+            )
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise Invalid("the body is compressed", hint="Send it without Content-Encoding.", code="UNSUPPORTED_MEDIA_TYPE")
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"the body is larger than {BODY_BYTES_MAX} bytes", hint="Send less, or a reference to the data.")
+
+
+def _bug() -> Refused:
+    return Refused("something went wrong on this server", hint="Tell its operator the request_id; the log has more.")
+
+
+async def _options(place: Place, request_id: bytes, send: Send) -> None:
+    headers = [(b"allow", place.allow.encode()), (b"x-request-id", request_id)]
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,235 @@
+"""The OpenAPI 3.1 document, made from the table of operations. `python -m mainspring.doors.rest.openapi` prints it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+import msgspec
+
+from mainspring import __version__
+from mainspring.core.limits import IDEMPOTENCY_KEY_CHARS_MAX
+from mainspring.doors.rest.answers import STATUS
+from mainspring.doors.rest.operations import OPERATIONS, Operation
+from mainspring.doors.rest.requests import Nothing
+
+_REF = "#/components/schemas/{name}"
+_MEANING = {
+    400: "The body is not JSON",
+    401: "No key, or none that is valid",
+    403: "The key lacks the scope",
+    404: "No such thing in this project",
+    409: "Its state does not allow it now",
+    413: "The body, or a part of it, is too large",
+    415: "The body is of another type than JSON",
+    422: "The input means nothing that can be done",
+    429: "Too much for now",
+    500: "A bug of the server",
+    503: "The store is away; nothing was accepted",
+}
+_KEY = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": IDEMPOTENCY_KEY_CHARS_MAX,
+}
+_KEY_SAID = "The same key with the same body has one effect for 24 hours, and gets the first answer again."
+
+Json = dict[str, Any]
+
+
+def document(root_path: str = "") -> Json:
+    """The whole document; `root_path` is the prefix under which a proxy serves it."""
+    schemas = _schemas()
+    paths: dict[str, Json] = {}
+    for operation in OPERATIONS:
+        for number, path in enumerate(operation.paths):
+            paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, path, number, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Mainspring",
+            "version": __version__,
+            "description": "Cron jobs, one-shot tasks and their runs over HTTP. Every answer has the same envelope.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": root_path or "/"}],
+        "security": [{"key": []}],
+        "tags": [{"name": name} for name in dict.fromkeys(_tag(operation) for operation in OPERATIONS)],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "A project key."}},
+            "schemas": {**schemas, **_envelope_schemas()},
+            "responses": {name: shown for row in OPERATIONS for _, name, shown in _refusals(row)},
+        },
+    }
+
+
+def _schemas() -> dict[str, Json]:
+    kinds = {kind for row in OPERATIONS for kind in (row.body, row.query, row.result)}
+    _, schemas = msgspec.json.schema_components(sorted(kinds, key=lambda kind: kind.__name__), ref_template=_REF)
+    found: dict[str, Json] = dict(sorted(schemas.items()))
+    for body in {row.body for row in OPERATIONS if row.reads_body}:
+        schema = found[body.__name__]
+        properties = schema.setdefault("properties", {})
+        schema["properties"] = {
+            **_with_aliases(properties, getattr(body, "aliases", {})),
+            "idempotency_key": {"description": _KEY_SAID, "anyOf": [_KEY, {"type": "null"}]},
+        }
+    return found
+
+
+def _with_aliases(properties: Mapping[str, Json], aliases: Mapping[str, tuple[str, ...]]) -> dict[str, Json]:
+    shown = dict(properties)
+    for name, others in aliases.items():
+        shown |= {
+            other: {**properties[name], "description": f"Another name of `{name}`.", "x-alias-of": name}
+            for other in others
+        }
+    return shown
+
+
+def _envelope_schemas() -> dict[str, Json]:
+    metadata = {
+        "type": "object",
+        "properties": {
+            "request_id": {"type": "string", "format": "uuid", "description": "UUID v7; also in X-Request-Id."},
+            "latency_ms": {"type": "integer", "minimum": 0},
+            "cost_usd": {"const": 0},
+            "vendor": {"const": "mainspring"},
+            "cache_hit": {"const": False},
+            "warnings": {"type": "array", "items": {"type": "string"}, "description": "What was ignored."},
+        },
+        "required": ["request_id", "latency_ms", "cost_usd", "vendor", "cache_hit"],
+    }
+    failure = {
+        "type": "object",
+        "properties": {
+            "code": {"enum": sorted(STATUS, key=lambda code: (STATUS[code], code))},
+            "message": {"type": "string", "description": "What happened."},
+            "hint": {"type": "string", "description": "What to do about it."},
+            "field": {"type": "string", "description": "The input at fault."},
+            "retryable": {"type": "boolean", "description": "Whether the same request may succeed later."},
+        },
+        "required": ["code", "message", "hint", "retryable"],
+    }
+    refusal = {
+        "type": "object",
+        "properties": {
+            "ok": {"const": False},
+            "data": {"type": "null"},
+            "error": {"$ref": _REF.format(name="Failure")},
+            "metadata": {"$ref": _REF.format(name="Metadata")},
+        },
+        "required": ["ok", "data", "error", "metadata"],
+    }
+    return {"Failure": failure, "Metadata": metadata, "Refusal": refusal}
+
+
+def _tag(operation: Operation) -> str:
+    return operation.id.partition(".")[0]
+
+
+def _operation(operation: Operation, path: str, number: int, schemas: Mapping[str, Json]) -> Json:
+    shown: Json = {
+        "operationId": operation.id if number == 0 else f"{operation.id}.{number + 1}",
+        "tags": [_tag(operation)],
+        "summary": operation.summary,
+        "description": _description(operation, number),
+    }
+    parameters = list(_parameters(operation, schemas))
+    if parameters:
+        shown["parameters"] = parameters
+    if operation.public:
+        shown["security"] = []
+    if operation.reads_body:
+        shown["requestBody"] = {
+            "required": bool(operation.needs),
+            "content": {"application/json": {"schema": _body(operation)}},
+        }
+    refused = {status: {"$ref": f"#/components/responses/{name}"} for status, name, _ in _refusals(operation)}
+    shown["responses"] = {"200": _success(operation), **refused}
+    return shown
+
+
+def _description(operation: Operation, number: int) -> str:
+    lines = []
+    if operation.scope is not None:
+        lines.append(f"Needs a key with the scope `{operation.scope}`.")
+    if operation.dev:
+        lines.append("On a development server only; elsewhere 404.")
+    if number:
+        lines.append(f"The same as `{operation.method} {operation.paths[0]}`.")
+    else:
+        lines += [f"Also `{operation.method} {path}`." for path in operation.paths[1:]]
+    return " ".join(lines)
+
+
+def _parameters(operation: Operation, schemas: Mapping[str, Json]) -> Iterator[Json]:
+    for name in operation.parameters:
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+    if operation.query is not Nothing:
+        named = _with_aliases(schemas[operation.query.__name__]["properties"], getattr(operation.query, "aliases", {}))
+        for name, schema in named.items():
+            required = (name,) in operation.needs and name not in getattr(operation.query, "aliases", {})
+            yield {"name": name, "in": "query", "required": required, "schema": schema}
+    if operation.idempotent:
+        yield {"name": "Idempotency-Key", "in": "header", "description": _KEY_SAID, "schema": _KEY}
+
+
+def _body(operation: Operation) -> Json:
+    whole = {"$ref": _REF.format(name=operation.body.__name__)}
+    if not operation.needs:
+        return whole
+    aliases: Mapping[str, tuple[str, ...]] = getattr(operation.body, "aliases", {})
+    return {
+        "allOf": [
+            whole,
+            *({"anyOf": list(_one_of(names, aliases))} for names in operation.needs),
+        ]
+    }
+
+
+def _one_of(names: tuple[str, ...], aliases: Mapping[str, tuple[str, ...]]) -> Iterator[Json]:
+    for name in names:
+        for spelling in (name, *aliases.get(name, ())):
+            yield {"required": [spelling], "properties": {spelling: {"type": "string"}}}
+
+
+def _success(operation: Operation) -> Json:
+    headers: Json = {"X-Request-Id": {"schema": {"type": "string", "format": "uuid"}}}
+    if operation.idempotent:
+        headers["Idempotency-Replayed"] = {
+            "description": "`true` when this is the first answer again.",
+            "schema": {"const": "true"},
+        }
+    schema = {
+        "type": "object",
+        "properties": {
+            "ok": {"const": True},
+            "data": {"$ref": _REF.format(name=operation.result.__name__)},
+            "error": {"type": "null"},
+            "metadata": {"$ref": _REF.format(name="Metadata")},
+        },
+        "required": ["ok", "data", "error", "metadata"],
+    }
+    return {"description": "Done", "headers": headers, "content": {"application/json": {"schema": schema}}}
+
+
+def _refusals(operation: Operation) -> Iterator[tuple[str, str, Json]]:
+    """HTTP status, name and content of every refusal; equal ones have equal names."""
+    for status, group in groupby(operation.codes, key=lambda code: STATUS[code]):
+        codes = list(group)
+        only = {"properties": {"error": {"properties": {"code": {"enum": codes}}}}}
+        schema = {"allOf": [{"$ref": _REF.format(name="Refusal")}, only]}
+        shown: Json = {"description": _MEANING[status], "content": {"application/json": {"schema": schema}}}
+        if status in (429, 503):
+            seconds = {"type": "integer", "minimum": 1}
+            shown["headers"] = {"Retry-After": {"description": "Seconds.", "schema": seconds}}
+        yield str(status), ".".join(code.lower() for code in codes), shown
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(document(), indent=2, ensure_ascii=False) + "\n")
