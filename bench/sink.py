@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from datetime import datetime
+from typing import cast
 
 import httptools
 import uvloop
@@ -23,8 +24,7 @@ class Sink(asyncio.Protocol):
     """One connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)
         self.parser = httptools.HttpRequestParser(self)
         self.key = self.due = ""
         self.path = b""

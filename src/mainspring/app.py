@@ -36,12 +36,15 @@ from mainspring.outbound.guard import Guard
 from mainspring.outbound.sender import HttpSender
 from mainspring.settings import Settings, from_process, is_loopback
 from mainspring.store.store import Store, open_sqlite
+from mainspring.store.syncer import sync_ms
 from mainspring.store.vault import SealedVault, check_canary
 
 CREDENTIALS = "credentials.json"
 SECRET_KEY = "secret.key"
 SCHEDULER_PACE = 0.005
 DISPATCHER_PACE = 0.003
+# Beyond this, syncing on the event loop holds up too much (measured: below it, inline is the faster of the two).
+SLOW_SYNC_MS = 0.5
 
 
 def clock() -> int:
@@ -117,9 +120,12 @@ class Wakeups:
         if service := self.services.get("scheduler"):
             service.wake()
 
-    def dispatcher(self) -> None:
+    def dispatcher(self, *, hurry: bool = False) -> None:
         if service := self.services.get("dispatcher"):
-            service.wake()
+            if hurry:
+                service.hurry()
+            else:
+                service.wake()
 
 
 class Server:
@@ -149,7 +155,10 @@ class Server:
         self._sockets = _bind(settings.binds)
         self.addresses = [item.getsockname()[:2] for item in self._sockets]
         try:
-            self.store = await open_sqlite(settings.database, clock, say=self._say)
+            aside = settings.sync == "helper" or (
+                settings.sync == "auto" and sync_ms(settings.database.parent, time.monotonic_ns) > SLOW_SYNC_MS
+            )
+            self.store = await open_sqlite(settings.database, clock, say=self._say, sync_aside=aside)
         except BaseException:
             self._close_sockets()
             raise
@@ -275,8 +284,9 @@ class Server:
         """Stop claiming, finish what is in flight (up to 30 s), close everything."""
         self._stopping = True
         services = self._wakeups.services
-        if "scheduler" in services:
-            await services.pop("scheduler").stop()
+        for name in ("scheduler", "dispatcher"):
+            if name in services:
+                await services.pop(name).stop()
         self._http.should_exit = True
         await self.dispatcher.drain(DRAIN / SECOND)
         for service in list(services.values()):

@@ -40,6 +40,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("DATA", "text", "./mainspring-data", "directory", "", "Where the embedded store, keys and locks live."),
     Setting("DATABASE", "text", None, "URL", "sqlite:///path", "The database; the file in DATA when not set."),
     Setting(
+        "SYNC",
+        "text",
+        "auto",
+        "",
+        "auto, inline or helper",
+        "Who waits for the disk on SQLite: the event loop, or a helper process (auto: by the disk's speed).",
+        choices=("auto", "inline", "helper"),
+    ),
+    Setting(
         "ROLES",
         "list",
         ",".join(ROLES),
@@ -106,6 +115,7 @@ class Settings(msgspec.Struct, frozen=True):
     binds: tuple[tuple[str, int], ...]
     data: Path
     database: Path
+    sync: str
     roles: frozenset[str]
     api_key: str | None
     secret_key: str | None
@@ -148,6 +158,7 @@ def read(
         binds=tuple(_address(item) for item in bind),
         data=data,
         database=_database(text("DATABASE"), data),
+        sync=text("SYNC") or "auto",
         roles=frozenset(items("ROLES")),
         api_key=text("API_KEY"),
         secret_key=text("SECRET_KEY"),

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
 import msgspec
 
 from mainspring.core import runs, timing
@@ -114,7 +119,7 @@ class Wakes:
     def scheduler(self) -> None:
         self.schedulers += 1
 
-    def dispatcher(self) -> None:
+    def dispatcher(self, *, hurry: bool = False) -> None:
         self.dispatchers += 1
 
 
@@ -227,3 +232,19 @@ def replayed(result: object) -> bytes:
     """The stored answer that came back."""
     assert isinstance(result, Replay)
     return result.answer
+
+
+@contextlib.contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Fail, instead of hanging, when a piece of work without a suspension does not come to its end."""
+
+    def give_up(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"still at it after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

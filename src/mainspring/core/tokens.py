@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import zlib
+from typing import overload
 
 from mainspring.core import limits
 from mainspring.core.changes import NewKey
@@ -104,13 +105,27 @@ async def create(
     return await core.store.create_key(NewKey(_key(secret, now, project, name, scopes, valid_until), once))
 
 
-async def rotate(core: Core, now: int, project: str, key_id: int, grace_ms: int, secret: str) -> Key:
-    """A new key like the old one, which stays valid for `grace_ms`. Raises `NotFound`."""
+@overload
+async def rotate(core: Core, now: int, project: str, key_id: int, grace_ms: int, secret: str) -> Key: ...
+
+
+@overload
+async def rotate(
+    core: Core, now: int, project: str, key_id: int, grace_ms: int, secret: str, once: Once | None
+) -> Key | Replay: ...
+
+
+async def rotate(
+    core: Core, now: int, project: str, key_id: int, grace_ms: int, secret: str, once: Once | None = None
+) -> Key | Replay:
+    """A new key like the old one, which stays valid for `grace_ms`. Raises `NotFound`.
+
+    A repeat (`once`) only makes sure that the old key ends; what it ends at is never moved to later.
+    """
     old = await core.store.credentials.get(project, key_id)
     if old is None or not _valid(old, now):
         raise _no_key()
-    made = await core.store.create_key(NewKey(_key(secret, now, project, old.name, old.scopes, old.valid_until), None))
-    assert isinstance(made, Key)
+    made = await core.store.create_key(NewKey(_key(secret, now, project, old.name, old.scopes, old.valid_until), once))
     await core.store.credentials.expire(project, key_id, now + grace_ms)
     return made
 

@@ -14,7 +14,7 @@ from mainspring.core import runs
 from mainspring.core.changes import Claim, Result
 from mainspring.core.errors import Refused
 from mainspring.core.events import AttemptEnded, Claimed, Rescued, ResultFenced
-from mainspring.core.limits import HEARTBEAT, LEASE, SECOND
+from mainspring.core.limits import HEARTBEAT, LEASE, SEATS_PER_ORIGIN, SECOND
 from mainspring.core.model import Target
 from mainspring.core.ports import Core, Outcome, Sender
 from mainspring.core.seats import Seats
@@ -22,6 +22,8 @@ from mainspring.core.seats import Seats
 LANE = "http"
 _TARGETS_KEPT = 20_000
 _RESCUE_BATCH = 500
+# Results that are worth a step of their own: half of an origin's seats, so that it is never without work.
+_ENOUGH = SEATS_PER_ORIGIN // 2
 
 
 class Dispatcher:
@@ -47,7 +49,6 @@ class Dispatcher:
         self._targets: OrderedDict[int, Target] = OrderedDict()
         self._renewed_at = 0
         self._reread_at = 0
-        self._claiming = True
 
     @property
     def in_flight(self) -> int:
@@ -57,8 +58,6 @@ class Dispatcher:
         """Write results, then claim and send as far as seats allow; ms until something more is due."""
         await self._finish(now)
         await self._renew(now)
-        if not self._claiming:
-            return SECOND
         if now >= self._reread_at or now < self._reread_at - SECOND:
             # Writes of other nodes, and clocks that stepped back, may have put work behind the cursor.
             self._seats.reread()
@@ -71,6 +70,7 @@ class Dispatcher:
             await self._load_targets(claims)
             for claim in claims:
                 self._launch(claim)
+            return SECOND
         waiting = await self._core.store.runs.next_waiting(LANE, now)
         return SECOND if waiting is None else min(SECOND, max(1, waiting - now))
 
@@ -93,11 +93,10 @@ class Dispatcher:
         return rescued
 
     async def drain(self, seconds: float) -> None:
-        """Claim nothing more; wait until what is in flight has ended, at most `seconds`; write all results.
+        """After the last step: wait until what is in flight has ended, at most `seconds`, and write all results.
 
         What is still in flight then is cut off and stays leased: its node's next start, or another node, rescues it.
         """
-        self._claiming = False
         if self._flying:
             await asyncio.wait(self._flying.values(), timeout=seconds)
         for task in list(self._flying.values()):
@@ -111,6 +110,9 @@ class Dispatcher:
 
     async def _send(self, claim: Claim, target: Target) -> None:
         try:
+            if target.retry == 0:
+                # Without retries, sent at most once: not before it is on disk that this attempt has begun.
+                await self._core.store.runs.durable()
             try:
                 request = runs.request(self._core.vault, claim, target, self._clock())
             except Refused as refused:
@@ -118,7 +120,7 @@ class Dispatcher:
             else:
                 outcome = await self._sender.send(request)
             self._ended.append(runs.after(claim, target, outcome, self._dice()))
-            self._core.wakeup.dispatcher()
+            self._core.wakeup.dispatcher(hurry=len(self._ended) >= _ENOUGH)
         finally:
             del self._flying[claim.run_id]
             self._seats.give_back(claim.origin)

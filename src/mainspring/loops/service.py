@@ -15,8 +15,8 @@ class Service:
     """One loop with a life. `step(now)` does what is due and answers in how many ms it wants to be called again.
 
     `pace_s` is the least time between the begins of two steps, so that under load a step takes many items at once;
-    the first step after a quiet time is immediate. A step that raises is reported and tried again after a growing
-    pause.
+    the first step after a quiet time is immediate, and `hurry` ends the wait when enough has come together. A step that
+    raises is reported and tried again after a growing pause.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class Service:
         self._emit = emit
         self._pace = pace_s
         self._woken = asyncio.Event()
+        self._hurried = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
 
@@ -44,10 +45,15 @@ class Service:
         """There may be work now."""
         self._woken.set()
 
+    def hurry(self) -> None:
+        """There is work now, and enough of it for a step of its own."""
+        self._woken.set()
+        self._hurried.set()
+
     async def stop(self) -> None:
         """No further step begins; the one under way ends first."""
         self._stopping = True
-        self._woken.set()
+        self.hurry()
         if self._task is not None:
             await self._task
 
@@ -56,6 +62,7 @@ class Service:
         pause = BACKOFF_FIRST
         while not self._stopping:
             self._woken.clear()
+            self._hurried.clear()
             began = loop.time()
             try:
                 wait = await self._step(self._clock()) / 1000
@@ -65,22 +72,21 @@ class Service:
                 await self._sleep(pause)
                 pause = min(BACKOFF_MAX, pause * 2)
                 continue
-            await self._wait(wait)
-            rest = began + self._pace - loop.time()
-            if rest > 0 and not self._stopping:
-                await asyncio.sleep(rest)
-
-    async def _wait(self, seconds: float) -> None:
-        """Until woken or until the time is over, whichever is first."""
-        if self._woken.is_set() or seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        handle = asyncio.get_running_loop().call_later(seconds, self._woken.set)
-        try:
-            await self._woken.wait()
-        finally:
-            handle.cancel()
+            await _wait(self._woken, wait)
+            await _wait(self._hurried, began + self._pace - loop.time())
 
     async def _sleep(self, seconds: float) -> None:
         if not self._stopping:
             await asyncio.sleep(seconds)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Until the event is set or the time is over, whichever is first; others get a turn in any case."""
+    if event.is_set() or seconds <= 0:
+        await asyncio.sleep(0)
+        return
+    handle = asyncio.get_running_loop().call_later(seconds, event.set)
+    try:
+        await event.wait()
+    finally:
+        handle.cancel()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from mainspring.store.sqlfile import Dialect
 
 Row = tuple[Any, ...]
+Durability = Literal["now", "before_use", "soon"]
+"""When a commit must be on disk: `now`, before its block ends; `before_use`, before the next `settled` returns; `soon`,
+within milliseconds and with nobody waiting. Databases may always do it now."""
 
 
 class Tx(Protocol):
-    """One transaction: all or nothing, durable when its block ends without an error."""
+    """One transaction: all or nothing."""
 
     async def fetch(self, query: str, **scalars: object) -> list[Row]:
         """Run one named query; returns its rows (empty when it has none)."""
@@ -32,7 +35,15 @@ class Db(Protocol):
 
     dialect: Dialect
 
-    def transaction(self) -> AbstractAsyncContextManager[Tx]: ...
+    def transaction(self, durability: Durability = "now") -> AbstractAsyncContextManager[Tx]: ...
+
+    async def settled(self) -> None:
+        """Until every `before_use` commit so far is on disk."""
+        ...
+
+    async def durable(self) -> None:
+        """Until every commit so far is on disk."""
+        ...
 
     async def read(self, query: str, **scalars: object) -> list[Row]:
         """A short read, by key."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from mainspring.core.changes import Stale
 from mainspring.core.errors import Refused
 from mainspring.core.idempotency import Once, Replay, mismatch
 from mainspring.core.limits import IDEMPOTENCY_WINDOW, SECRET_REPLAY_WINDOW
-from mainspring.store.db import Row, Tx
+from mainspring.store.db import Db, Row, Tx
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,8 +26,8 @@ async def apply_once(
 ) -> list[R | Refused | Replay]:
     """Apply `effect` to the items whose key is new (or that have none); the others get the first answer or a refusal.
 
-    A key that occurs twice in one batch takes effect once; the second gets the first one's answer. Refusals are not
-    kept: the same request may succeed later.
+    A key that occurs twice in one batch takes effect once; the second gets the first one's answer. Refusals
+    and stale edits are not kept: the same request may succeed later.
     """
     keyed = {_scope(once) for item in items if (once := once_of(item)) is not None}
     if not keyed:
@@ -44,7 +45,7 @@ async def apply_once(
         if once is None:
             fresh.append(index)
         elif (row := known.get(_scope(once))) is not None:
-            answers[index] = _replay(once, row, now)
+            answers[index] = _replay(once.body_hash, row, now)
         elif (earlier := first.setdefault(_scope(once), index)) == index:
             fresh.append(index)
         else:
@@ -54,7 +55,7 @@ async def apply_once(
     for index, result in zip(fresh, results, strict=True):
         answers[index] = result
         once = once_of(items[index])
-        if once is not None and not isinstance(result, Refused):
+        if once is not None and not isinstance(result, Refused | Stale):
             answer = once.answer(result)
             kept[index] = (*_scope(once), once.body_hash, answer.full, answer.bare, now)
     if kept:
@@ -63,16 +64,30 @@ async def apply_once(
         once = once_of(items[index])
         assert once is not None
         refused = answers[earlier]
-        answers[index] = _replay(once, kept[earlier], now) if earlier in kept else refused
+        answers[index] = _replay(once.body_hash, kept[earlier], now) if earlier in kept else refused
     return [answer for answer in answers if answer is not None]
+
+
+async def recall(db: Db, now: int, scope: Scope, body_hash: bytes) -> Replay | None:
+    """The answer kept under a scope, for whoever cannot come as far as the effect again: its object may be gone by now.
+
+    None for a new key. Raises `Invalid` when the key came with another body.
+    """
+    found = await db.read_in("find_idempotency", [scope], since=now - IDEMPOTENCY_WINDOW)
+    if not found:
+        return None
+    answer = _replay(body_hash, found[0], now)
+    if isinstance(answer, Refused):
+        raise answer
+    return answer
 
 
 def _scope(once: Once) -> Scope:
     return once.project, once.operation, once.key
 
 
-def _replay(once: Once, row: Row, now: int) -> Replay | Refused:
+def _replay(sent: bytes, row: Row, now: int) -> Replay | Refused:
     _, _, _, body_hash, full, bare, created_at = row
-    if body_hash != once.body_hash:
+    if body_hash != sent:
         return mismatch()
     return Replay(bare if bare is not None and now - created_at > SECRET_REPLAY_WINDOW else full)

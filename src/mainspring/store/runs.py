@@ -15,6 +15,7 @@ from mainspring.core.seats import Seats
 from mainspring.store import rows
 from mainspring.store.db import Db, Row, Tx
 from mainspring.store.once import apply_once
+from mainspring.store.turns import promote
 
 # Waiting runs looked at in one read while claiming.
 _SCAN = 256
@@ -61,17 +62,20 @@ class RunStore:
     async def claim(self, now: int, *, lane: str, node: int, lease_until: int, seats: Seats) -> list[Claim]:
         """Take due runs of the lane, in due order, each with its next attempt number, as far as seats allow.
 
-        The seats of what was taken are taken when this returns; when it raises, none are.
+        When this returns the runs are on disk; that they are taken is a few ms later (`durable` waits for that). The
+        seats of what was taken are taken then; when it raises, none are.
         """
         picked: dict[int, str] = {}
         try:
-            async with self._db.transaction() as tx:
+            async with self._db.transaction("soon") as tx:
                 for origin in seats.passed_over():
                     await self._pick_of_origin(tx, now, lane, origin, seats, picked)
                 cursor = await self._pick(tx, now, lane, seats, picked)
                 rows_claimed = await tx.many(
                     "claim_runs", [(run_id,) for run_id in picked], now=now, lease_until=lease_until, node=node
                 )
+            if picked:
+                await self._db.settled()
         except BaseException:
             for origin in picked.values():
                 seats.give_back(origin)
@@ -105,16 +109,19 @@ class RunStore:
                 "find_waiting", skipped, lane=lane, since_at=cursor[0], since_id=cursor[1], now=now, limit=_SCAN
             )
             for run_id, origin, due_at in found:
-                if run_id in picked:
-                    continue
-                if seats.free <= 0:
-                    return cursor
-                if seats.take(origin):
-                    picked[run_id] = origin
+                if run_id not in picked:
+                    if seats.free <= 0:
+                        return cursor
+                    if seats.take(origin):
+                        picked[run_id] = origin
                 cursor = due_at, run_id
             if len(found) < _SCAN:
                 return now, 0
         return cursor
+
+    async def durable(self) -> None:
+        """Until everything written so far is on disk."""
+        await self._db.durable()
 
     async def next_waiting(self, lane: str, after: int) -> int | None:
         """The next instant after `after` at which a waiting run becomes due."""
@@ -127,13 +134,16 @@ class RunStore:
 
     async def finish(self, now: int, results: Sequence[Result]) -> list[Result]:
         """Write how attempts ended, with everything that follows. Returns those refused because the run was no longer
-        theirs (the attempt number is the fence)."""
-        async with self._db.transaction() as tx:
+        theirs (the attempt number is the fence). It may be lost in a power cut of the next few ms; the attempt is then
+        an interrupted one."""
+        makes_runs = any(result.follow_up is not None for result in results)
+        async with self._db.transaction("before_use" if makes_runs else "soon") as tx:
             stopped = await self._stopped(tx, results)
             ending = [_cancelled(result, stopped) for result in results]
             done = {row[0] for row in await tx.many("finish_runs", [_finish_row(result) for result in ending])}
             kept = [result for result in ending if result.claim.run_id in done]
-            attempts = [_attempt_row(r) for r in kept if r.state == "retrying" or r.claim.attempt > 1]
+            tried = [result for result in results if result.claim.run_id in done]
+            attempts = [_attempt_row(r) for r in tried if r.state == "retrying" or r.claim.attempt > 1]
             if attempts:
                 await tx.many("insert_attempts", attempts)
             await self._settle(tx, now, [result for result in kept if result.state in FINAL_STATES])
@@ -141,10 +151,10 @@ class RunStore:
         return [result for result in ending if result.claim.run_id not in done]
 
     async def _stopped(self, tx: Tx, results: Sequence[Result]) -> dict[int, str]:
-        retrying = {r.claim.schedule_id for r in results if r.state == "retrying" and r.claim.schedule_id is not None}
+        retrying = [(r.claim.run_id,) for r in results if r.state == "retrying" and r.claim.schedule_id is not None]
         if not retrying:
             return {}
-        return {row[0]: row[1] for row in await tx.fetch_in("stopped_schedules", [(one,) for one in retrying])}
+        return {row[0]: row[1] for row in await tx.fetch_in("stopped_runs", retrying)}
 
     async def _settle(self, tx: Tx, now: int, finals: Sequence[Result]) -> None:
         ended = Counter(r.claim.schedule_id for r in finals if r.claim.schedule_id is not None)
@@ -152,11 +162,7 @@ class RunStore:
             return
         states: dict[int | None, RunState] = {r.claim.schedule_id: r.state for r in finals}
         settled = await tx.many("settle_progress", [(one, count, states[one]) for one, count in ended.items()])
-        idle = [(schedule_id,) for schedule_id, active, held in settled if held > 0 and active <= 0]
-        if idle:
-            promoted = await tx.many("promote_held", idle, now=now)
-            if promoted:
-                await tx.many("count_promoted", promoted)
+        await promote(tx, now, [schedule_id for schedule_id, active, held in settled if held > 0 and active <= 0])
 
     async def _follow_up(self, tx: Tx, now: int, items: Sequence[FollowUp]) -> None:
         if not items:
@@ -173,7 +179,7 @@ class RunStore:
 
     async def renew(self, node: int, run_ids: Sequence[int], lease_until: int) -> None:
         """Lengthen the leases of the runs in flight on this node."""
-        async with self._db.transaction() as tx:
+        async with self._db.transaction("soon") as tx:
             await tx.many("renew_leases", [(run_id,) for run_id in run_ids], node=node, lease_until=lease_until)
 
     async def expired(self, now: int, limit: int, *, everything: bool = False) -> list[Run]:
@@ -235,7 +241,7 @@ def _manual_row(run_id: int, item: ManualRun, entry: Entry, due_at: int | None, 
 
 
 def _cancelled(result: Result, stopped: dict[int, str]) -> Result:
-    reason = stopped.get(result.claim.schedule_id or 0)
+    reason = stopped.get(result.claim.run_id)
     if result.state != "retrying" or reason is None:
         return result
     return Result(

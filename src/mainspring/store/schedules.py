@@ -10,11 +10,13 @@ from mainspring.core.changes import Change, Fired, NewSchedule, Stale
 from mainspring.core.errors import Refused
 from mainspring.core.idempotency import Replay
 from mainspring.core.ids import KeySource
+from mainspring.core.limits import FOLD_ROWS_MAX
 from mainspring.core.model import Entry, Gap, Page, Progress, Schedule, ScheduleKind
 from mainspring.core.timing import Due, Plan, PlannedGap, PlannedRun
 from mainspring.store import rows
 from mainspring.store.db import Db, Row, Tx
 from mainspring.store.once import apply_once
+from mainspring.store.turns import promote
 
 _NEW = Progress(None, None, None, 0, 0, 0, None, None, None, None)
 _EDITED = (
@@ -75,7 +77,8 @@ class ScheduleStore:
         return None
 
     async def was_deleted(self, project: str, kind: ScheduleKind, schedule_id: int) -> bool:
-        return bool(await self._db.read("get_deleted", id=schedule_id, project=project, kind=kind))
+        async with self._db.transaction() as tx:
+            return bool(await tx.fetch("get_deleted", id=schedule_id, project=project, kind=kind))
 
     async def page(self, project: str, kind: ScheduleKind, page: Page) -> list[Entry]:
         """Newest first."""
@@ -84,7 +87,8 @@ class ScheduleStore:
         return [rows.entry(row) for row in found]
 
     async def change(self, now: int, items: Sequence[Change]) -> Sequence[Entry | Stale | Refused | Replay]:
-        """Apply edits; an edit whose schedule has another version meanwhile is `Stale` and changes nothing."""
+        """Apply edits. An edit is `Stale` and changes nothing when its schedule has another version meanwhile, or
+        has fired when the edit sets the timer."""
         async with self._db.transaction() as tx:
 
             async def edit(fresh: Sequence[Change]) -> list[Entry | Stale]:
@@ -93,7 +97,11 @@ class ScheduleStore:
             return await apply_once(tx, now, items, lambda item: item.once, edit)
 
     async def _change(self, tx: Tx, now: int, change: Change) -> Entry | Stale:
-        schedule = change.schedule
+        schedule, seen = change.schedule, change.entry.progress
+        if change.timing is not None and await tx.fetch("get_timer", id=schedule.id) != [
+            (seen.next_due_at, seen.completed_at)
+        ]:
+            return Stale()
         if change.target is not None:
             schedule = msgspec.structs.replace(schedule, target_id=self._keys.next(now))
         if not await tx.many("update_schedules", [_edit(schedule, change.entry.schedule.version)]):
@@ -124,19 +132,29 @@ class ScheduleStore:
         await tx.fetch("cancel_waiting", id=schedule_id, now=now, reason=reason, manual=int(everything))
         [(active, held)] = await tx.fetch("count_unfinished", id=schedule_id)
         await tx.fetch("set_unfinished", id=schedule_id, active=active, held=held)
+        if held and not active:
+            await promote(tx, now, [schedule_id])
         if everything:
             last_state = "cancelled" if reason == "cancelled" else None
             await tx.fetch("stop_progress", id=schedule_id, now=now, last_state=last_state)
 
     async def fire(self, now: int, plan: Callable[[Due, int], Plan], limit: int) -> Fired:
-        """Take at most `limit` due schedules, plan each, advance them and write their runs and gaps: all or nothing."""
-        async with self._db.transaction() as tx:
-            due = [Due(*row) for row in await tx.fetch("take_due", now=now, limit=limit)]
-            plans = [plan(item, now) for item in due]
+        """Take at most `limit` due schedules, plan each, advance them and write their runs and gaps: all or nothing.
+
+        Fewer when they have a backlog: no schedule is taken once there are 1,000 runs and gaps to write.
+        """
+        async with self._db.transaction("before_use") as tx:
+            plans: list[Plan] = []
+            entries = 0
+            for row in await tx.fetch("take_due", now=now, limit=limit):
+                if entries >= FOLD_ROWS_MAX:
+                    break
+                plans.append(plan(Due(*row), now))
+                entries += len(plans[-1].entries)
             made = await self._write(tx, now, plans)
             [(next_due_at,)] = await tx.fetch("next_due")
         return Fired(
-            schedules=len(due),
+            schedules=len(plans),
             runs=made,
             skipped=_count(plans, "skipped"),
             missed=_count(plans, "missed"),
@@ -170,6 +188,7 @@ class ScheduleStore:
             await tx.many("extend_gaps", longer)
         if visits:
             await tx.many("advance", [visit.advance(now, made) for visit in visits])
+            await promote(tx, now, [visit.plan.due.schedule_id for visit in visits if visit.stuck(made)])
         return len(made)
 
     async def next_due_at(self) -> int | None:
@@ -214,11 +233,19 @@ class _Visit:
         self.gap_id = gap_id
         self.gap_key = gap_key
 
+    def stuck(self, made: set[int]) -> bool:
+        """Whether held runs wait for a run that was not made."""
+        lost = self._lost(made)
+        return self.plan.held > lost.count(True) and self.plan.active == lost.count(False)
+
+    def _lost(self, made: set[int]) -> list[bool]:
+        return [held for run_id, held in self.runs if run_id not in made]
+
     def advance(self, now: int, made: set[int]) -> Row:
         """A row for `advance`. An occurrence that was already there (an edit after the clock stepped back) made no
         run, so it does not count."""
         plan = self.plan
-        lost = [held for run_id, held in self.runs if run_id not in made]
+        lost = self._lost(made)
         return (
             plan.due.schedule_id,
             plan.next_due_at,

@@ -14,12 +14,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
+from typing import assert_never
 
 import apsw
 
 from mainspring.core.errors import Conflict, Unavailable
-from mainspring.store.db import Row
+from mainspring.store.db import Durability, Row
 from mainspring.store.sqlfile import Dialect, Query, load
+from mainspring.store.syncer import Syncer
 
 Connection = apsw.Connection
 DriverError = apsw.Error
@@ -81,9 +83,11 @@ def _unavailable(error: apsw.Error) -> Unavailable:
 class SqliteTx:
     """An open transaction on the write connection. Nothing in it suspends, so transactions never interleave."""
 
-    def __init__(self, connection: apsw.Connection, queries: dict[str, Query]) -> None:
+    def __init__(self, db: SqliteDb, connection: apsw.Connection, durability: Durability) -> None:
+        self._db = db
         self._connection = connection
-        self._queries = queries
+        self._queries = db.queries
+        self._durability = durability
 
     async def __aenter__(self) -> SqliteTx:
         if self._connection.in_transaction:
@@ -100,10 +104,10 @@ class SqliteTx:
         if error is None:
             try:
                 self._connection.execute("COMMIT")
-                return
             except apsw.Error as failed:
                 self._rollback()
                 raise _unavailable(failed) from failed
+            return await self._db.committed(self._durability)
         self._rollback()
         if isinstance(error, apsw.FullError | apsw.IOError | apsw.BusyError | apsw.ReadOnlyError | apsw.CantOpenError):
             raise _unavailable(error) from error
@@ -139,8 +143,11 @@ class SqliteDb:
     def __init__(self, path: Path, *, vfs: str | None = None) -> None:
         self._lock = FileLock(path)
         self.path = path
-        self._queries = load("sqlite")
+        self.queries = load("sqlite")
         self._writer = connect(path, vfs=vfs)
+        self._syncer: Syncer | None = None
+        self._commits = 0
+        self._needed = 0
         self._reader: apsw.Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-reader")
 
@@ -149,23 +156,52 @@ class SqliteDb:
         """The write connection, for migrations and backups."""
         return self._writer
 
-    def transaction(self) -> SqliteTx:
-        return SqliteTx(self._writer, self._queries)
+    def sync_aside(self) -> None:
+        """From now on commits are made durable by a helper process instead of on the event loop."""
+        self._writer.execute("PRAGMA synchronous = NORMAL")
+        self._syncer = Syncer(self.path.with_name(self.path.name + "-wal"))
+
+    def transaction(self, durability: Durability = "now") -> SqliteTx:
+        return SqliteTx(self, self._writer, durability)
+
+    async def committed(self, durability: Durability) -> None:
+        """What follows a commit. One that wrote nothing waits too: it may have read what is not on disk yet."""
+        if self._syncer is None:
+            return
+        self._commits += 1
+        self._syncer.want(self._commits)
+        match durability:
+            case "now":
+                await self._syncer.wait(self._commits)
+            case "before_use":
+                self._needed = self._commits
+            case "soon":
+                pass
+            case _ as never:
+                assert_never(never)
+
+    async def settled(self) -> None:
+        if self._syncer is not None:
+            await self._syncer.wait(self._needed)
+
+    async def durable(self) -> None:
+        if self._syncer is not None:
+            await self._syncer.wait(self._commits)
 
     async def read(self, query: str, **scalars: object) -> list[Row]:
         try:
-            return _run(self._writer, self._queries[query], scalars)
+            return _run(self._writer, self.queries[query], scalars)
         except apsw.Error as error:
             raise _unavailable(error) from error
 
     async def read_in(self, query: str, rows: Sequence[Sequence[object]], **scalars: object) -> list[Row]:
-        return _run_in(self._writer, self._queries[query], rows, scalars)
+        return _run_in(self._writer, self.queries[query], rows, scalars)
 
     async def scan(self, query: str, **scalars: object) -> list[Row]:
         def work() -> list[Row]:
             if self._reader is None:
                 self._reader = connect(self.path, readonly=True)
-            return _run(self._reader, self._queries[query], scalars)
+            return _run(self._reader, self.queries[query], scalars)
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -176,6 +212,9 @@ class SqliteDb:
         self._writer.execute("PRAGMA incremental_vacuum(64)").fetchall()
 
     async def close(self) -> None:
+        if self._syncer is not None:
+            await self._syncer.wait(self._commits)
+            self._syncer.close()
         self._thread.shutdown()
         if self._reader is not None:
             self._reader.close()

@@ -13,6 +13,7 @@ from mainspring.store.credentials import CredentialStore
 from mainspring.store.db import Db
 from mainspring.store.fold import Fold
 from mainspring.store.migrate import migrate
+from mainspring.store.once import recall
 from mainspring.store.runs import RunStore
 from mainspring.store.schedules import ScheduleStore
 from mainspring.store.sqlite import SqliteDb
@@ -39,6 +40,10 @@ class Store:
         )
         self.create_key: Fold[NewKey, Key | Replay] = Fold(lambda items: self.credentials.create(clock(), items))
 
+    async def recall(self, now: int, project: str, operation: str, key: str, body_hash: bytes) -> Replay | None:
+        """The answer kept for an idempotency key, None for a new one. Raises `Invalid` for another body."""
+        return await recall(self.db, now, (project, operation, key), body_hash)
+
     async def close(self) -> None:
         await self.db.close()
 
@@ -49,15 +54,19 @@ async def open_sqlite(
     *,
     say: Callable[[str], None] = lambda _: None,
     vfs: str | None = None,
+    sync_aside: bool = False,
 ) -> Store:
     """Open (or make) the embedded store at `path` and bring its schema up to date.
 
-    Raises `Conflict` when another process uses it or when it was made by a newer version.
+    `sync_aside`: commits are made durable by a helper process, for disks that take long to sync. Raises `Conflict` when
+    another process uses the store or when it was made by a newer version.
     """
     db = SqliteDb(path, vfs=vfs)
     try:
         migrate(db.connection, path, clock(), say)
         [(largest,)] = await db.read("largest_key")
+        if sync_aside:
+            db.sync_aside()
     except BaseException:
         await db.close()
         raise

@@ -20,26 +20,28 @@ EVEN_ZONES = (
 )
 UNEVEN_ZONES = ("Australia/Lord_Howe", "Pacific/Chatham")
 
-# Instants in the hours around clock changes of the zones above, and any others.
-CHANGES = tuple(
-    int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1000
-    for text in (
-        "2026-03-08T07:00",  # New York, forward
-        "2026-11-01T06:00",  # New York, back
-        "2026-03-29T01:00",  # Europe, Troll, forward
-        "2026-10-25T01:00",  # Europe, Troll, back
-        "2026-09-06T04:00",  # Santiago, at midnight
-        "2026-04-05T03:00",  # Santiago, back
-        "2026-04-23T22:00",  # Cairo, at midnight
-        "2026-10-29T21:00",  # Cairo, back
-        "2022-03-21T20:30",  # Tehran, at midnight
-        "2011-12-30T10:00",  # Apia, a day left out
-        "2026-10-03T15:30",  # Lord Howe, forward by 30 minutes
-        "2026-04-04T15:00",  # Lord Howe, back
-        "2026-09-26T14:00",  # Chatham, at 02:45
-        "2026-04-04T14:00",  # Chatham, back
+ZONE_CHANGES = tuple(
+    (zone_name, int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1000)
+    for zone_name, text in (
+        ("America/New_York", "2026-03-08T07:00"),
+        ("America/New_York", "2026-11-01T06:00"),
+        ("Europe/Berlin", "2026-03-29T01:00"),
+        ("Europe/Berlin", "2026-10-25T01:00"),
+        ("Antarctica/Troll", "2026-03-29T01:00"),  # by two hours
+        ("Antarctica/Troll", "2026-10-25T01:00"),
+        ("America/Santiago", "2026-09-06T04:00"),  # at midnight
+        ("America/Santiago", "2026-04-05T03:00"),
+        ("Africa/Cairo", "2026-04-23T22:00"),  # at midnight
+        ("Africa/Cairo", "2026-10-29T21:00"),
+        ("Asia/Tehran", "2022-03-21T20:30"),  # at midnight
+        ("Pacific/Apia", "2011-12-30T10:00"),  # a day left out
+        ("Australia/Lord_Howe", "2026-10-03T15:30"),  # by half an hour
+        ("Australia/Lord_Howe", "2026-04-04T15:00"),
+        ("Pacific/Chatham", "2026-09-26T14:00"),  # at 02:45
+        ("Pacific/Chatham", "2026-04-04T14:00"),
     )
 )
+CHANGES = tuple(change for _, change in ZONE_CHANGES)
 instants = st.one_of(
     st.builds(lambda change, by: change + by, st.sampled_from(CHANGES), st.integers(-30 * 3_600_000, 30 * 3_600_000)),
     st.integers(1_262_304_000_000, 2_208_988_800_000),

@@ -1,22 +1,18 @@
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
-from mainspring.core.errors import Unavailable
 from mainspring.core.limits import SECOND
 from mainspring.core.model import Entry
 from mainspring.core.seats import Seats
 from mainspring.store.store import Store
-from store.making import LEASE, START, claim, create, end, entry_of, fire, runs_of, target, trigger
+from store.making import LEASE, START, at_most, claim, create, end, manual, runs_of, target
 
 
 async def waiting(store: Store, origin: str, count: int, now: int = START) -> Entry:
     """A schedule with `count` runs that are due at `now`."""
     entry = await create(store, now, to=target(origin=origin), due=now + 3_600_000)
-    for _ in range(count):
-        await trigger(store, now, entry)
+    await store.runs.trigger(now, [manual(entry.schedule.id)] * count)
     return entry
 
 
@@ -47,8 +43,6 @@ async def test_a_retry_is_claimed_under_the_next_attempt_and_keeps_its_first_sta
 
 
 async def test_a_payload_given_by_hand_travels_with_the_claim(store: Store) -> None:
-    from store.making import manual
-
     entry = await create(store, START, due=START + 60_000)
     await store.runs.trigger(START, [manual(entry.schedule.id, payload=b'{"x":1}')])
     assert [one.payload for one in await claim(store, START)] == [b'{"x":1}']
@@ -84,7 +78,7 @@ async def test_many_origins_passed_over_at_once_do_not_hold_up_the_claim(store: 
     for one in first:
         seats.give_back(one.origin)
     seats.reread()
-    async with asyncio.timeout(20):
+    with at_most(20):
         second = await claim(store, START, seats)
     assert (len(first), len(second)) == (9 * 32, 9 * 31)
 
@@ -140,15 +134,3 @@ async def test_two_dispatchers_never_claim_the_same_run(store: Store) -> None:
             while two.free < (3 if two is seats[0] else 4):
                 two.give_back("http://a:80")
     assert len(taken) == len(set(taken)) == 40
-
-
-async def test_the_store_is_away_in_the_words_of_the_house(store: Store) -> None:
-    """Whatever the driver says, a caller sees `Unavailable`, and with it 503."""
-    entry = await waiting(store, "http://a:80", 1)
-    await store.close()
-    with pytest.raises(Unavailable):
-        await entry_of(store, entry)
-    with pytest.raises(Unavailable):
-        await store.runs.next_waiting("http", 0)
-    with pytest.raises(Unavailable):
-        await fire(store, START)

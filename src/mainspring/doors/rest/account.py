@@ -114,8 +114,12 @@ async def rotate(call: Call[RotateFields, Nothing]) -> KeyCreated | Replay:
     def render(key: Key) -> KeyCreated:
         return KeyCreated(**_fields(key), key=secret)
 
+    def bare(key: Key) -> KeyCreated:
+        return KeyCreated(**_fields(key), key=None)
+
     project, key_id = _project(call, body.project_id), row_key("key", call.path[0])
-    made = await tokens.rotate(call.core, call.now, project, key_id, round(hours * HOUR), secret)
+    once = call.once(render, bare)
+    made = await tokens.rotate(call.core, call.now, project, key_id, round(hours * HOUR), secret, once)
     call.auth.forget()
     return answered(made, render)
 

@@ -64,6 +64,13 @@ class Call(msgspec.Struct, Generic[B, Q], frozen=True):
 
         return Once(self.project, self.key.operation, self.key.key, self.key.body_hash, answer)
 
+    async def recall(self) -> Replay | None:
+        """The first answer to this idempotency key, if there was one. Raises `Invalid` for another body."""
+        key = self.key
+        if key is None:
+            return None
+        return await self.core.store.recall(self.now, self.project, key.operation, key.key, key.body_hash)
+
 
 Handler = Callable[[Call[Any, Any]], Awaitable[msgspec.Struct | Replay]]
 

@@ -108,7 +108,8 @@ async def delete(call: Call[Nothing, Nothing]) -> CronDeleted | Replay:
         return CronDeleted(id=public, cron_id=public, job_id=public, deleted=True)
 
     key = row_key("cron", public)
-    return answered(await schedules.delete(call.core, call.now, call.project, "cron", key, call.once(render)), render)
+    deleted = await schedules.delete(call.core, call.now, call.project, "cron", key, call.once(render))
+    return answered(await call.recall() if deleted is None else deleted, render)
 
 
 async def pause(call: Call[Nothing, Nothing]) -> CronRecord | Replay:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from mainspring.core import tokens
 from mainspring.core.errors import Invalid, Refused, TooLarge
@@ -25,7 +25,7 @@ from mainspring.doors.rest.answers import (
     status_of,
 )
 from mainspring.doors.rest.callers import bearer_of, is_local, names_this_machine
-from mainspring.doors.rest.calls import Call, Key
+from mainspring.doors.rest.calls import Call, Handler, Key
 from mainspring.doors.rest.operations import OPERATIONS
 from mainspring.doors.rest.reading import SAID_BY_PATH, WARNINGS_MAX, fingerprint, members_of, query_pairs, text_of
 from mainspring.doors.rest.requests import Nothing
@@ -83,7 +83,7 @@ class Rest:
             route = place.route(scope["method"])
             name = route.operation.id
             call, warnings = await self._read(route, values, now, scope, receive)
-            result = await route.operation.handler(call)
+            result = await (route.operation.handler(call) if call.key is None else _once(route.operation.handler, call))
             if isinstance(result, Replay):
                 data = result.answer
                 extra = [REPLAYED]
@@ -145,6 +145,16 @@ class Rest:
             primary_key=self._primary_key,
         )
         return call, warnings
+
+
+async def _once(handler: Handler, call: Call[Any, Any]) -> Struct | Replay:
+    """As the handler; a refusal gives way to the first answer to this key: its object may have changed since."""
+    try:
+        return await handler(call)
+    except Refused:
+        if (first := await call.recall()) is None:
+            raise
+        return first
 
 
 def _chosen_key(headers: Mapping[bytes, bytes], said: Raw | None, query: bytes) -> str | None:

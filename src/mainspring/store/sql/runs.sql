@@ -81,12 +81,15 @@ UPDATE progress SET active = progress.active - v.ended, last_state = v.last_stat
 WHERE progress.schedule_id = v.schedule_id
 RETURNING progress.schedule_id, progress.active, progress.held;
 
--- name: stopped_schedules
+-- Runs that nobody wants to be tried again. What was asked for by hand during a pause is wanted in spite of it.
+-- name: stopped_runs
 WITH @rows(v: id bigint)
-SELECT s.id,
+SELECT r.id,
        CASE WHEN s.deleted_at IS NOT NULL THEN 'deleted' WHEN p.paused_at IS NOT NULL THEN 'paused' ELSE 'cancelled' END
-FROM v JOIN schedules AS s ON s.id = v.id JOIN progress AS p ON p.schedule_id = s.id
-WHERE s.deleted_at IS NOT NULL OR p.paused_at IS NOT NULL
+FROM v JOIN runs AS r ON r.id = v.id JOIN schedules AS s ON s.id = r.schedule_id
+       JOIN progress AS p ON p.schedule_id = s.id
+WHERE s.deleted_at IS NOT NULL
+   OR (p.paused_at IS NOT NULL AND (r.trigger <> 'manual' OR r.created_at <= p.paused_at))
    OR (s.kind = 'task' AND p.last_state = 'cancelled');
 
 -- name: promote_held

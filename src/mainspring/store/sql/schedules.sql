@@ -65,6 +65,13 @@ FROM v
 WHERE schedules.id = v.id AND schedules.version = v.seen AND schedules.deleted_at IS NULL
 RETURNING schedules.id;
 
+-- The timer that an edit is about to replace, held still until it has.
+-- name: get_timer [sqlite]
+SELECT next_due_at, completed_at FROM progress WHERE schedule_id = :id;
+
+-- name: get_timer [postgres]
+SELECT next_due_at, completed_at FROM progress WHERE schedule_id = :id FOR UPDATE;
+
 -- name: retime
 UPDATE progress SET next_due_at = :next_due_at, paused_at = :paused_at, completed_at = :completed_at
 WHERE schedule_id = :id;
@@ -72,9 +79,10 @@ WHERE schedule_id = :id;
 -- name: delete_schedule
 UPDATE schedules SET deleted_at = :now, version = version + 1 WHERE id = :id AND deleted_at IS NULL;
 
+-- A state that is there already is that of a task whose run ended first.
 -- name: stop_progress
 UPDATE progress SET next_due_at = NULL, completed_at = COALESCE(completed_at, :now),
-       last_state = COALESCE(:last_state, last_state)
+       last_state = COALESCE(last_state, :last_state)
 WHERE schedule_id = :id;
 
 -- Nodes share the work instead of queueing on it: what another node holds is skipped. The key on (instant, schedule, n)

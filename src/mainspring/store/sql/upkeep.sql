@@ -45,9 +45,10 @@ SELECT id FROM (SELECT r.id, r.finished_at, r.scheduled_for FROM runs AS r
                 ORDER BY r.scheduled_for DESC, r.id DESC LIMIT :limit OFFSET :keep) AS surplus
 WHERE finished_at IS NOT NULL;
 
+-- Not the one that the next skipped or missed instant may extend.
 -- name: find_old_gaps
-SELECT g.id FROM gaps AS g JOIN schedules AS s ON s.id = g.schedule_id
-WHERE g.id > :after AND g.to_at < :now - s.retention_days * 86400000
+SELECT g.id FROM gaps AS g JOIN schedules AS s ON s.id = g.schedule_id JOIN progress AS p ON p.schedule_id = s.id
+WHERE g.id > :after AND g.to_at < :now - s.retention_days * 86400000 AND g.id <> COALESCE(p.gap_id, 0)
 ORDER BY g.id LIMIT :limit;
 
 -- name: delete_gaps
