@@ -105,7 +105,7 @@ class Server:
             ended(self.process)
 
     async def create(self, session: aiohttp.ClientSession, **job: Any) -> str:
-        body = {"overlap_policy": "allow", "catchup": "all", "retry": 0, **job}
+        body = {"overlap_policy": "allow", "catchup": "all", **job}
         async with session.post(self.url + "/v1/cron/create", json=body, headers=self.headers) as reply:
             answer = await reply.json()
             assert reply.status == 200, answer

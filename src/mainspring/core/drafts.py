@@ -113,9 +113,13 @@ def _retries(draft: Draft, old: Target | None) -> tuple[int, tuple[int, ...] | N
     if isinstance(draft.retry, int):
         bounded(draft.retry, 0, limits.RETRY_MAX, "retry")
         return draft.retry, delays
-    if isinstance(draft.retry_delays, tuple) and delays is not None:
+    if delays is not None and (isinstance(draft.retry_delays, tuple) or draft.retry is None):
         return len(delays), delays
-    return pick(draft.retry, old.retry if old else limits.RETRY_DEFAULT, limits.RETRY_DEFAULT), delays
+    # A count that was the length of the list goes with it.
+    counted = old is not None and old.retry_delays_ms is not None and old.retry == len(old.retry_delays_ms)
+    if old is None or draft.retry is None or (draft.retry_delays is None and counted):
+        return limits.RETRY_DEFAULT, delays
+    return old.retry, delays
 
 
 def _payload(draft: Draft, old: Target | None) -> bytes | None:
@@ -180,6 +184,10 @@ def _secret(vault: Vault, draft: Draft, old: Target | None) -> bytes | None:
 def _expect(expect: Expect | None) -> Expect | None:
     if expect is None:
         return None
+    if expect.statuses == ():
+        raise Invalid(
+            "expect.status is an empty list", hint="Name at least one, or leave it out.", field="expect.status"
+        )
     for status in expect.statuses or ():
         bounded(status, 100, 599, "expect.status")
     if expect.body_regexp is not None:
@@ -293,7 +301,8 @@ def _timezone(draft: Draft, old: Schedule | None, cron_expr: str | None, dialect
         raise Invalid(
             f"cron_expr says CRON_TZ={named}, timezone says {given[:64]}", hint="Give only one.", field="timezone"
         )
-    timezone = named or given or (old.timezone if old is not None and draft.timezone is UNSET else "UTC")
+    stored = old.timezone if old is not None and draft.timezone is UNSET else "UTC"
+    timezone = next(name for name in (named, given, stored) if name is not None)
     check_timezone(timezone)
     return timezone
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import calendar
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from mainspring.core.cron import Expression
@@ -30,24 +30,36 @@ def local(at_ms: int, tz: ZoneInfo) -> datetime:
 
 def fires(expr: Expression, after_ms: int, until_ms: int, tz: ZoneInfo) -> list[int]:
     """All fires in (after_ms, until_ms], by definition; not for zones that change the clock by less than an hour."""
-    step = 1 if expr.has_seconds else 60
-    stars = any(field.star for field in expr.fields[:3])
     zone = ZoneInfo("UTC") if expr.dialect == "nodeget" else tz
     days: dict[date, bool] = {}
-    found = set()
-    start = after_ms // 1000 // step * step
-    if stars or expr.dialect == "nodeget":
-        for t in range(start, until_ms // 1000 + 1, step):
-            if _matches(expr, local(t * 1000, zone).replace(tzinfo=None), days):
-                found.add(t * 1000)
+    if any(field.star for field in expr.fields[:3]) or expr.dialect == "nodeget":
+        step = 1 if expr.has_seconds else 60
+        found = {
+            t * 1000
+            for t in range(after_ms // 1000 // step * step, until_ms // 1000 + 1, step)
+            if _matches(expr, local(t * 1000, zone).replace(tzinfo=None), days)
+        }
     else:
-        wall = local(start * 1000, zone).replace(tzinfo=None) - timedelta(days=2)
-        end = local(until_ms, zone).replace(tzinfo=None) + timedelta(days=2)
-        while wall <= end:
-            if _matches(expr, wall, days):
-                found.add(_first_pass(wall, zone))
-            wall += timedelta(seconds=step)
+        day, end = local(after_ms, zone).date() - timedelta(days=2), local(until_ms, zone).date() + timedelta(days=2)
+        found = set()
+        while day <= end:
+            if _day_matches(expr, day):
+                found |= {_first_pass(datetime.combine(day, clock), zone) for clock in _clocks(expr)}
+            day += timedelta(days=1)
     return sorted(at for at in found if after_ms < at <= until_ms)
+
+
+def _clocks(expr: Expression) -> list[time]:
+    second, minute, hour = expr.fields[:3]
+    return [
+        time(h, m, s)
+        for h in range(24)
+        if _in(hour, h, 23)
+        for m in range(60)
+        if _in(minute, m, 59)
+        for s in range(60)
+        if _in(second, s, 59)
+    ]
 
 
 def _first_pass(wall: datetime, tz: ZoneInfo) -> int:

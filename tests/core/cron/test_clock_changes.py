@@ -1,9 +1,13 @@
 from __future__ import annotations
 
-import pytest
+from itertools import islice, pairwise
 
-from core.cron.oracle import local, ms
-from mainspring.core.cron import count_between, next_after, note_for, parse, zone
+import pytest
+from cronsim import CronSim
+
+from core.cron.oracle import fires, local, ms
+from core.cron.strategies import EVEN_ZONES, ZONE_CHANGES
+from mainspring.core.cron import count_between, last_at_or_before, next_after, note_for, parse, zone
 
 
 def times(text: str, zone_name: str, after: str, count: int, dialect: str = "standard") -> list[str]:
@@ -97,6 +101,67 @@ def test_the_question_can_come_from_inside_the_change() -> None:
     before_gap = ms("2026-03-08T06:59:59.999Z")
     assert next_after(parse("30 2 * * *"), before_gap, tz) == ms("2026-03-08T07:00Z")
     assert next_after(parse("30 2 * * *"), before_gap + 1, tz) == ms("2026-03-09T06:30Z")
+
+
+def test_a_day_that_comes_once_a_year_is_found_in_both_passes() -> None:
+    tz = zone("America/New_York")
+    assert next_after(parse("*/30 1 1 11 *"), ms("2026-11-01T05:30Z"), tz) == ms("2026-11-01T06:00Z")
+    assert next_after(parse("*/30 1 1 11 *"), ms("2026-11-01T06:30Z"), tz) == ms("2027-11-01T05:00Z")
+    found = last_at_or_before(parse("* 30 1 1 11 *"), ms("2026-11-01T06:10Z"), tz, 0, not_before_ms=0)
+    assert found == ms("2026-11-01T05:30:59Z")
+
+
+AROUND_CHANGES = (
+    "*/10 0-3 * * *",
+    "0,10,20,30,40,50 0-3 * * *",
+    "*/20 1 * * *",
+    "*/20 0 * * *",
+    "45 * * * *",
+    "15,45 * * * *",
+    "* 2-4 * * *",
+    "30 0,2,3 * * *",
+    "*/7 */5 * * *",
+    "*/30 * 29-31,1-5 * 1",
+    "0 0 * * *",
+    "59 23 * * *",
+)
+
+
+@pytest.mark.parametrize(("zone_name", "change"), ZONE_CHANGES)
+@pytest.mark.parametrize("text", AROUND_CHANGES)
+def test_next_last_and_count_agree_around_every_kind_of_change(zone_name: str, change: int, text: str) -> None:
+    expr, tz = parse(text), zone(zone_name)
+    start, end = change - 50 * 3_600_000, change + 80 * 3_600_000
+    all_fires, at = [], next_after(expr, start, tz)
+    while at is not None and at <= end:
+        all_fires.append(at)
+        at = next_after(expr, at, tz)
+    if zone_name in EVEN_ZONES:
+        assert all_fires == fires(expr, start, end, tz)
+    moments = [change + minutes * 60_000 for minutes in range(-200, 200, 5)]
+    for since, until in zip(moments, moments[3:], strict=False):
+        between = [fire for fire in all_fires if since < fire <= until]
+        assert count_between(expr, since, until, tz, 0) == len(between)
+        assert count_between(expr, since, end, tz, 0) == len([fire for fire in all_fires if since < fire])
+        last = last_at_or_before(expr, until, tz, 0, not_before_ms=since)
+        assert last == (between[-1] if between else None)
+        assert next_after(expr, since, tz) == next((fire for fire in all_fires if fire > since), at)
+
+
+@pytest.mark.parametrize("text", AROUND_CHANGES)
+@pytest.mark.parametrize(("zone_name", "change"), [pair for pair in ZONE_CHANGES if pair[0] not in EVEN_ZONES])
+def test_across_half_hours_and_quarters_it_is_the_search_that_made_the_vectors(
+    zone_name: str, change: int, text: str
+) -> None:
+    tz = zone(zone_name)
+    start = local(change - 72 * 3_600_000, tz)
+    theirs = [ms(moment.isoformat()) for moment in islice(CronSim(text, start), 60)]
+    # In the repeated minutes at Chatham it may go back in time for ever; what it says before that counts.
+    until = next((at for at, (one, two) in enumerate(pairwise(theirs), 1) if two <= one), len(theirs))
+    expr, at = parse(text), ms(start.isoformat())
+    for fire in theirs[:until]:
+        at = next_after(expr, at, tz) or 0
+        assert at == fire
 
 
 def test_years_of_seconds_are_counted_without_looking_at_each() -> None:

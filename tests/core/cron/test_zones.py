@@ -1,15 +1,17 @@
 from __future__ import annotations
 
-import random
+import struct
 from datetime import UTC, datetime, time, timedelta
+from io import BytesIO
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from core.cron.oracle import local
 from mainspring.core.cron import CronError, zone
-from mainspring.core.cron.zones import _names, offsets_of
+from mainspring.core.cron.zones import Offsets, _names, offsets_of
 
+FIRST, LAST = 1_000_000_000, 2_200_000_000
 WEIRD = (
     "",
     "Mars/X",
@@ -54,24 +56,37 @@ def test_a_zone_has_the_offsets_of_the_database() -> None:
 
 def test_the_stretches_of_every_zone_are_those_of_the_zone() -> None:
     for name in sorted(_names()):
-        check_stretches(name)
+        tz, offsets = zone(name), Offsets(zone(name))
+        t, end = FIRST, 0
+        while t < LAST:
+            start, end, offset, floor, calm = offsets.at(t)
+            assert start <= t < end, name
+            for inside in (t, min(end, LAST) - 1):
+                assert timedelta(seconds=offset) == local(inside * 1000, tz).utcoffset(), (name, inside)
+            if start > FIRST:
+                before = local((start - 1) * 1000, tz).utcoffset()
+                assert timedelta(seconds=floor + 1 - start) == before, (name, start)
+                assert calm in (start, start + 2 * 86_400), (name, start)
+            t = end
 
 
-def check_stretches(name: str) -> None:
-    tz = zone(name)
-    offsets = offsets_of(tz)
-    dice = random.Random(name)
-    for _ in range(25):
-        t = dice.randint(-2_000_000_000, 7_000_000_000)
-        start, end, offset, floor, calm = offsets.at(t)
-        assert start <= t < end
-        assert timedelta(seconds=offset) == local(t * 1000, tz).utcoffset(), name
-        edge = max(start, -2_100_000_000)
-        assert timedelta(seconds=offset) == local(edge * 1000, tz).utcoffset()
-        if start == edge:
-            before = local((start - 1) * 1000, tz).utcoffset()
-            assert timedelta(seconds=floor + 1 - start) == before
-            assert calm in (start, start + 2 * 86_400)
+def made(*changes: tuple[int, int]) -> ZoneInfo:
+    """A zone that is UTC until the first of `changes` (UTC second, offset from then on), as a file of version 1."""
+    types = b"".join(struct.pack(">lBB", offset, 0, 0) for offset in (0, *(offset for _, offset in changes)))
+    header = b"TZif" + b"\0" * 16 + struct.pack(">6l", 0, 0, 0, len(changes), len(changes) + 1, 4)
+    times = b"".join(struct.pack(">l", at) for at, _ in changes)
+    return ZoneInfo.from_file(BytesIO(header + times + bytes(range(1, len(changes) + 1)) + types + b"ABC\0"))
+
+
+@pytest.mark.parametrize("edge", [1 << 18, 1 << 25, 40 << 25, (40 << 25) + (3 << 18)])
+@pytest.mark.parametrize("by", [-1, 0, 1])
+def test_a_change_at_the_edge_of_a_block_or_a_probe_is_found_to_the_second(edge: int, by: int) -> None:
+    at = edge + by
+    offsets = Offsets(made((at, 3600), (at + 7 * 86_400, 0)))
+    found = [offsets.at(t)[2] for t in (at - 1, at, at + 7 * 86_400 - 1, at + 7 * 86_400)]
+    assert found == [0, 3600, 3600, 0]
+    assert offsets.at(at)[3] == at - 1
+    assert offsets.at(at + 7 * 86_400)[3] == at + 7 * 86_400 + 3600 - 1
 
 
 def test_no_offset_lasts_shorter_than_two_probes() -> None:

@@ -71,7 +71,7 @@ ZERO = Field((Span(0, 0),), star=False)
 
 def span_values(span: Span, low: int, high: int) -> range | list[int]:
     """The numbers a span stands for, in order, within a field of `low`..`high`."""
-    if True:
+    if span.low <= span.high:
         return range(span.low, span.high + 1, span.step)
     size = high - low + 1
     return [low + (value - low) % size for value in range(span.low, span.high + size + 1, span.step)]

@@ -80,8 +80,8 @@ class Offsets:
         changes = [start]
         offsets = [self._offset(start)]
         for probe in range(start + _PROBE_S, end + 1, _PROBE_S):
-            while self._offset(probe - 1) != offsets[-1]:
-                changes.append(self._change(max(probe - _PROBE_S, changes[-1]), probe - 1, offsets[-1]))
+            if self._offset(probe - 1) != offsets[-1]:
+                changes.append(self._change(max(start, probe - 1 - _PROBE_S), probe - 1, offsets[-1]))
                 offsets.append(self._offset(changes[-1]))
         stretches = []
         before = self._offset(start - 1)
