@@ -257,8 +257,10 @@ async def serving(
             root_path=root_path,
             primary_key=KEY if dev else None,
         )
-        async with listening(asgi.build(door), listener):
-            yield live
-            await client.close()
-    await store.close()
+        try:
+            async with listening(asgi.build(door), listener):
+                yield live
+                await client.close()
+        finally:
+            await store.close()
     assert live.reports == []

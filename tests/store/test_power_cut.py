@@ -14,12 +14,12 @@ from pathlib import Path
 import apsw
 import msgspec
 import pytest
-from store.making import SCHEDULE, START, TARGET
 
 from mainspring.core.changes import NewSchedule
 from mainspring.store import sqlite
 from mainspring.store.store import open_sqlite
 from mainspring.store.syncer import Syncer
+from store.making import SCHEDULE, START, TARGET
 
 SECTOR = 512
 CUTS = 40

@@ -114,10 +114,12 @@ def _rotate(args: argparse.Namespace) -> int:
     async def straight(core: Core) -> Any:
         from mainspring.core import ids, tokens
         from mainspring.core.limits import HOUR
+        from mainspring.core.model import Key
 
         secret = tokens.new_secret(os.urandom(tokens.SECRET_BYTES))
         project, key_id = await _find(core, args.id)
         made = await tokens.rotate(core, args.clock(), project, key_id, round(args.grace_hours * HOUR), secret)
+        assert isinstance(made, Key)
         return {"key": secret, "id": ids.text("key", made.id)}
 
     body = {"grace_hours": args.grace_hours}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import zlib
-from typing import overload
 
 from mainspring.core import limits
 from mainspring.core.changes import NewKey
@@ -103,16 +102,6 @@ async def create(
     if not name or len(name) > limits.NAME_CHARS_MAX:
         raise Invalid("name is empty or too long", hint=f"Use 1 to {limits.NAME_CHARS_MAX} characters.", field="name")
     return await core.store.create_key(NewKey(_key(secret, now, project, name, scopes, valid_until), once))
-
-
-@overload
-async def rotate(core: Core, now: int, project: str, key_id: int, grace_ms: int, secret: str) -> Key: ...
-
-
-@overload
-async def rotate(
-    core: Core, now: int, project: str, key_id: int, grace_ms: int, secret: str, once: Once | None
-) -> Key | Replay: ...
 
 
 async def rotate(

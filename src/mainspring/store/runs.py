@@ -60,7 +60,8 @@ class RunStore:
         return rows.run(row)
 
     async def claim(self, now: int, *, lane: str, node: int, lease_until: int, seats: Seats) -> list[Claim]:
-        """Take due runs of the lane, in due order, each with its next attempt number, as far as seats allow.
+        """Take due runs of the lane, each with its next attempt number, as far as seats allow; in due order, but for
+        origins whose seats were all taken a moment ago.
 
         When this returns the runs are on disk; that they are taken is a few ms later (`durable` waits for that). The
         seats of what was taken are taken then; when it raises, none are.
@@ -68,9 +69,12 @@ class RunStore:
         picked: dict[int, str] = {}
         try:
             async with self._db.transaction("soon") as tx:
-                for origin in seats.passed_over():
-                    await self._pick_of_origin(tx, now, lane, origin, seats, picked)
+                late_first = seats.late_first()
+                if late_first:
+                    await self._pick_late(tx, now, lane, seats, picked)
                 cursor = await self._pick(tx, now, lane, seats, picked)
+                if not late_first:
+                    await self._pick_late(tx, now, lane, seats, picked)
                 rows_claimed = await tx.many(
                     "claim_runs", [(run_id,) for run_id in picked], now=now, lease_until=lease_until, node=node
                 )
@@ -87,18 +91,18 @@ class RunStore:
         claims.sort(key=lambda claim: order[claim.run_id])
         return claims
 
-    async def _pick_of_origin(
-        self, tx: Tx, now: int, lane: str, origin: str, seats: Seats, picked: dict[int, str]
-    ) -> None:
-        room = seats.room(origin)
-        if room <= 0:
-            return
-        found = await tx.fetch("find_waiting_of_origin", lane=lane, origin=origin, now=now, limit=room)
-        for (run_id,) in found:
-            seats.take(origin)
-            picked[run_id] = origin
-        if len(found) < room:
-            seats.caught_up(origin)
+    async def _pick_late(self, tx: Tx, now: int, lane: str, seats: Seats, picked: dict[int, str]) -> None:
+        """Pick for origins that were passed over and have seats again."""
+        for origin in seats.passed_over():
+            room = seats.room(origin)
+            if room <= 0:
+                continue
+            found = await tx.fetch("find_waiting_of_origin", lane=lane, origin=origin, now=now, limit=room)
+            for (run_id,) in found:
+                seats.take(origin)
+                picked[run_id] = origin
+            if len(found) < room:
+                seats.caught_up(origin)
 
     async def _pick(self, tx: Tx, now: int, lane: str, seats: Seats, picked: dict[int, str]) -> tuple[int, int]:
         """Pick in due order from the cursor on; returns the new cursor, (due_at, id) of the last run looked at."""
