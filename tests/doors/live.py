@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import socket
@@ -15,13 +16,17 @@ from typing import Any
 
 import aiohttp
 import uvicorn
+import yarl
 from uvicorn.server import ServerState
 
 from mainspring.core import tokens
 from mainspring.core.events import Event
 from mainspring.core.ports import Core
 from mainspring.doors import asgi
+from mainspring.loops.dispatcher import Dispatcher
+from mainspring.loops.scheduler import Scheduler
 from mainspring.outbound.guard import Guard
+from mainspring.outbound.sender import HttpSender
 from mainspring.store.store import Store, open_sqlite
 from mainspring.store.vault import SealedVault
 
@@ -49,7 +54,7 @@ class Wakeups:
     def scheduler(self) -> None:
         self.schedulers += 1
 
-    def dispatcher(self) -> None:
+    def dispatcher(self, *, hurry: bool = False) -> None:
         self.dispatchers += 1
 
 
@@ -136,12 +141,13 @@ class Live:
         sent = dict(headers or {})
         if key is not None:
             sent.setdefault("Authorization", f"Bearer {key}")
-        data = raw
+        data: Any = raw if raw is None or len(raw) < 1 << 20 else io.BytesIO(raw)
         if body is not None:
             data = json.dumps(body).encode()
             sent.setdefault("Content-Type", "application/json")
         skip = () if "Content-Type" in sent else ("Content-Type",)
-        async with self.client.request(method, path, data=data, headers=sent, skip_auto_headers=skip) as reply:
+        url = yarl.URL(path, encoded=path.isascii())
+        async with self.client.request(method, url, data=data, headers=sent, skip_auto_headers=skip) as reply:
             answer = Answer(reply.status, {k.lower(): v for k, v in reply.headers.items()}, await reply.read())
         if path.startswith("/v1") and method not in ("HEAD", "OPTIONS"):
             answer.check_envelope()
@@ -168,6 +174,19 @@ class Live:
             self.core, self.clock(), project=project, name="a key", scopes=scopes, valid_until=None, secret=secret
         )
         return secret
+
+    async def work(self, ahead: int = 0) -> None:
+        """Move the clock on by `ahead` ms, fire what is due then, send what waits, and write how it ended."""
+        self.clock.ahead += ahead
+        await Scheduler(self.core).step(self.clock())
+        sender = HttpSender(Guard(("127.0.0.0/8",)), self.clock)
+        await sender.start()
+        dispatcher = Dispatcher(self.core, sender, self.clock, lambda: 0.5)
+        try:
+            await dispatcher.step(self.clock())
+            await dispatcher.drain(10)
+        finally:
+            await sender.close()
 
     async def send_raw(self, *parts: bytes, shut: bool = False) -> bytes:
         """Write bytes to a connection of their own and read until the server closes or answers whole."""
@@ -201,7 +220,7 @@ async def listening(app: asgi.App, listener: socket.socket) -> AsyncIterator[Non
     config.load()
     state = ServerState()
     server = await asyncio.get_running_loop().create_server(
-        lambda: config.http_protocol_class(config=config, server_state=state, app_state={}),  # type: ignore[call-arg]  # uvicorn's own call has no more
+        lambda: config.http_protocol_class(config=config, server_state=state, app_state={}),
         sock=listener,
     )
     try:

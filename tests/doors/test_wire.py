@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from doors.live import KEY, Live
-from mainspring.core import errors
+from mainspring.core import errors, ids
 from mainspring.core.limits import BODY_BYTES_MAX, JSON_DEPTH_MAX
 from mainspring.core.tokens import new_secret
 
@@ -123,8 +123,6 @@ async def test_no_key_and_every_wrong_key_get_one_identical_answer(live: Live) -
     revoked, expired = await live.key("cron:read"), await live.key("cron:read")
     for secret, change in ((revoked, "revoke"), (expired, "expire")):
         listed = (await live.get("/v1/account/keys/list")).data["items"]
-        from mainspring.core import ids
-
         found = next(item for item in listed if item["shown"].endswith(secret[-4:]))
         key_id = ids.key_of("key", found["id"]) or 0
         if change == "revoke":
@@ -160,12 +158,9 @@ NOWHERE = ["/v1", "/v1/", "/v1/nothing", "/v1/cron", "/v1/cron/", "/v1/cron/get"
 
 @pytest.mark.parametrize("path", NOWHERE)
 async def test_an_unknown_path_is_an_enveloped_404_with_or_without_a_key(live: Live, path: str) -> None:
-    import yarl
-
     for method in ("GET", "POST"):
         for key in (KEY, None):
-            reply = await live.call(method, yarl.URL(path, encoded=True), key=key)  # type: ignore[arg-type]  # paths as they are
-            assert reply.code == (404, "NOT_FOUND")
+            assert (await live.call(method, path, key=key)).code == (404, "NOT_FOUND")
 
 
 async def test_a_trailing_slash_is_tolerated(live: Live) -> None:
@@ -176,11 +171,8 @@ async def test_a_trailing_slash_is_tolerated(live: Live) -> None:
 
 async def test_parameters_are_percent_decoded(live: Live) -> None:
     job = await live.cron()
-    import yarl
-
     encoded = "".join(f"%{ord(letter):02x}" for letter in job["id"])
-    answer = await live.call("GET", yarl.URL(f"/v1/cron/get/{encoded}", encoded=True))  # type: ignore[arg-type]  # paths as they are
-    assert answer.data["id"] == job["id"]
+    assert (await live.get(f"/v1/cron/get/{encoded}")).data["id"] == job["id"]
 
 
 @pytest.mark.parametrize(
@@ -279,10 +271,14 @@ async def test_a_caller_who_hangs_up_within_the_body_has_done_nothing(live: Live
     assert (await live.get("/v1/cron/list")).data["items"] == []
 
 
-async def test_bytes_beyond_the_content_length_are_not_part_of_the_body(live: Live) -> None:
+async def test_bytes_beyond_the_content_length_are_the_next_request(live: Live) -> None:
     body = json.dumps(GOOD).encode()
-    answer = await live.send_raw(request(len(body), body + b"GARBAGE"))
-    assert b" 200 " in answer.splitlines()[0]
+    second = request(2, b"{}").replace(b"Host: x", b"Host: x\r\nConnection: close")
+    reader, writer = await asyncio.open_connection("127.0.0.1", live.port)
+    writer.write(request(len(body), body) + second)
+    answers = await reader.read()
+    writer.close()
+    assert [part.split(b" ")[1] for part in answers.split(b"HTTP/1.1")[1:] if part.startswith(b" ")] == [b"200", b"422"]
     assert len((await live.get("/v1/cron/list")).data["items"]) == 1
 
 
@@ -340,7 +336,7 @@ async def test_every_answer_is_observed_under_its_operation(live: Live) -> None:
     assert all(0 < microseconds < 60_000_000 for _, _, microseconds in live.observed)
 
 
-CURSORS = ["x", "%00", "AAAA", "AQAAAAAAAAAA", "!!!!", "AQAAAAAAAAAB=", "Av__________", "ÄÖ", "A" * 65]
+CURSORS = ["x", "%00", "AAAA", "BwAAAAAAAAAA", "!!!!", "AQAAAAAAAAAB=", "Av__________", "ÄÖ", "A" * 65]
 
 
 @pytest.mark.parametrize("cursor", CURSORS)
@@ -350,9 +346,7 @@ async def test_a_cursor_of_one_s_own_making_is_refused(live: Live, cursor: str) 
                  f"/v1/cron/occurrences/list/{job['id']}", "/v1/account/keys/list",
                  "/v1/scheduling/task/list"):  # fmt: skip
         answer = await live.get(f"{path}?cursor={cursor}")
-        assert answer.code == (422, "VALIDATION_FAILED") or (path, cursor) == ("/v1/cron/list", "AQAAAAAAAAAA")
-        if answer.status != 200:
-            assert answer.error["field"] == "cursor"
+        assert (answer.code, answer.error["field"]) == ((422, "VALIDATION_FAILED"), "cursor")
 
 
 async def test_a_cursor_belongs_to_its_listing(live: Live) -> None:

@@ -164,8 +164,10 @@ def new_key(digest: bytes = b"digest", once: Once | None = None, **changes: obje
     return NewKey(msgspec.structs.replace(KEY, digest=digest, **changes), once)
 
 
-def manual(schedule_id: int, *, payload: bytes | None = None, once: Once | None = None) -> ManualRun:
-    return ManualRun(PROJECT, schedule_id, "manual", payload, once)
+def manual(
+    schedule_id: int, *, payload: bytes | None = None, once: Once | None = None, project: str = PROJECT
+) -> ManualRun:
+    return ManualRun(project, schedule_id, "manual", payload, once)
 
 
 def once(key: str, body: bytes = b"body", *, operation: str = "cron.create", secret: bool = False) -> Once:
@@ -207,7 +209,7 @@ async def fire(store: Store, now: int) -> int:
 
 async def trigger(store: Store, now: int, made: Entry) -> Run:
     """One run by hand."""
-    [run] = await store.runs.trigger(now, [manual(made.schedule.id)])
+    [run] = await store.runs.trigger(now, [manual(made.schedule.id, project=made.schedule.project)])
     assert isinstance(run, Run)
     return run
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from mainspring.core import cron, timing
+from mainspring.core import cron, events, timing
 from mainspring.core.changes import Change, Fired, ManualRun, NewSchedule, Stale, Timing
 from mainspring.core.drafts import Draft, build_schedule, build_target, check_payload, parse_expression
 from mainspring.core.errors import Conflict, Invalid, NotFound
@@ -61,7 +61,7 @@ async def update(
             schedule = msgspec.structs.replace(schedule, anchor_at=now)
         return Change(entry, schedule, new_target, _retime(entry, schedule, now, retimed), once=once)
 
-    return await _change(core, project, kind, schedule_id, edit)
+    return await _change(core, project, kind, schedule_id, edit, settled_at=now)
 
 
 async def pause(
@@ -74,7 +74,7 @@ async def pause(
         still = Timing(None, paused_at, entry.progress.completed_at)
         return Change(entry, _touched(entry, now), timing=still, cancel="paused", once=once)
 
-    return await _change(core, project, kind, schedule_id, edit)
+    return await _change(core, project, kind, schedule_id, edit, settled_at=now)
 
 
 async def resume(
@@ -83,12 +83,11 @@ async def resume(
     """Fire again from now on; instants while paused are not caught up."""
 
     def edit(entry: Entry) -> Change:
-        progress = entry.progress
-        if progress.paused_at is None or progress.completed_at is not None:
-            timer = Timing(progress.next_due_at, None, progress.completed_at)
-        else:
-            due = _next_due(entry.schedule, now)
-            timer = Timing(due, None, now if due is None else None)
+        if entry.progress.paused_at is None:
+            return Change(entry, _touched(entry, now), once=once)
+        completed_at = entry.progress.completed_at
+        due = _next_due(entry.schedule, now) if completed_at is None else None
+        timer = Timing(due, None, now if due is None and completed_at is None else completed_at)
         return Change(entry, _touched(entry, now), timing=timer, once=once)
 
     return await _change(core, project, kind, schedule_id, edit)
@@ -146,6 +145,10 @@ async def trigger(
 async def fire_due(core: Core, now: int) -> Fired:
     """One visit of the scheduler: at most 500 due schedules, planned and written in one transaction."""
     fired = await core.store.schedules.fire(now, timing.plan, FIRE_BATCH)
+    if fired.schedules:
+        core.emit(
+            events.Fired(schedules=fired.schedules, runs=fired.runs, skipped=fired.skipped, missed=fired.missed)
+        )
     if fired.runs:
         core.wakeup.dispatcher()
     return fired
@@ -158,15 +161,30 @@ def missing(kind: ScheduleKind) -> NotFound:
 
 
 async def _change(
-    core: Core, project: str, kind: ScheduleKind, schedule_id: int, edit: Callable[[Entry], Change]
+    core: Core,
+    project: str,
+    kind: ScheduleKind,
+    schedule_id: int,
+    edit: Callable[[Entry], Change],
+    *,
+    settled_at: int | None = None,
 ) -> Entry | Replay:
+    """Edit the schedule as it is. What was due until `settled_at` fires first, or the edit would cut it out of the
+    ledger."""
     for _ in range(_ATTEMPTS):
-        change = edit(await get(core, project, kind, schedule_id))
-        changed = await core.store.change_schedule(change)
+        entry = await get(core, project, kind, schedule_id)
+        while settled_at is not None and _overdue(entry, settled_at):
+            await fire_due(core, settled_at)
+            entry = await get(core, project, kind, schedule_id)
+        changed = await core.store.change_schedule(edit(entry))
         if not isinstance(changed, Stale):
             core.wakeup.scheduler()
             return changed
     raise Conflict("the schedule is being changed by others all the time", hint="Try again.")
+
+
+def _overdue(entry: Entry, at: int) -> bool:
+    return entry.progress.next_due_at is not None and entry.progress.next_due_at <= at
 
 
 def _touched(entry: Entry, now: int) -> Schedule:

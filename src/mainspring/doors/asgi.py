@@ -52,11 +52,10 @@ class _Application:
     def __init__(self, door: Door) -> None:
         self._report = door.report
         self._echo = door.echo
-        self._root = door.root_path.rstrip("/").encode()
+        root_path = door.root_path.rstrip("/")
+        self._root = root_path.encode()
         clock = door.clock
-        self._pages = Pages(
-            auth=door.auth, clock=clock, ready=door.ready, metrics=door.metrics, root_path=door.root_path
-        )
+        self._pages = Pages(auth=door.auth, clock=clock, ready=door.ready, metrics=door.metrics, root_path=root_path)
         rest = Rest(
             core=door.core,
             auth=door.auth,

@@ -67,10 +67,15 @@ class Dispatcher:
         )
         if claims:
             self._core.emit(Claimed(runs=len(claims)))
-            await self._load_targets(claims)
+            try:
+                await self._load_targets(claims)
+            except BaseException:
+                # Claimed but not sent: their leases run out, but their seats must not stay taken.
+                for claim in claims:
+                    self._seats.give_back(claim.origin)
+                raise
             for claim in claims:
                 self._launch(claim)
-            return SECOND
         waiting = await self._core.store.runs.next_waiting(LANE, now)
         return SECOND if waiting is None else min(SECOND, max(1, waiting - now))
 

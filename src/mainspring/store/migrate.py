@@ -6,6 +6,7 @@ A store made by a newer version is refused; so is one whose applied files are no
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -99,8 +100,20 @@ def migrate(connection: Connection, path: Path, now: int, say: Callable[[str], N
 
 
 def copy(connection: Connection, to: Path) -> None:
-    """A consistent copy of the database in one file. Raises `Conflict` when the file exists."""
-    if to.exists():
-        raise Conflict(f"{to} exists", hint="Name a file that does not exist yet.")
-    connection.execute("VACUUM INTO ?", (str(to),))
-    to.chmod(0o600)
+    """A consistent copy of the database in one file, on disk when this returns.
+
+    Raises `Conflict` when the file exists and `Unavailable` when it cannot be written.
+    """
+    try:
+        # SQLite fills an empty file too, so nobody else ever has a look at it; but it does not sync what it wrote.
+        handle = os.open(to, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise Conflict(f"{to} exists", hint="Name a file that does not exist yet.") from None
+    try:
+        connection.execute("VACUUM INTO ?", (str(to),))
+        os.fsync(handle)
+    except (DriverError, OSError) as error:
+        to.unlink()
+        raise Unavailable(f"{to} could not be written: {error}", hint="Check free disk space.") from error
+    finally:
+        os.close(handle)

@@ -52,7 +52,7 @@ class Query(msgspec.Struct, frozen=True):
 
 
 def load(dialect: Dialect) -> dict[str, Query]:
-    """Every query, compiled for `dialect`. Raises ValueError for a missing twin or an unknown fragment."""
+    """Every query, compiled for `dialect`. Raises ValueError for a missing or unequal twin or an unknown fragment."""
     return _load(dialect)
 
 
@@ -72,7 +72,10 @@ def _load(dialect: Dialect) -> dict[str, Query]:
     for name, texts in variants.items():
         if set(texts) not in ({""}, set(DIALECTS)):
             raise ValueError(f"query {name} needs one shared text or one for each of {DIALECTS}")
-        queries[name] = _compile(name, texts.get("") or texts[dialect], fragments)
+        twins = {variant: _compile(name, text, fragments) for variant, text in texts.items()}
+        if len({(frozenset(twin.params), twin.columns) for twin in twins.values()}) > 1:
+            raise ValueError(f"the variants of query {name} take different parameters")
+        queries[name] = twins.get("") or twins[dialect]
     return queries
 
 

@@ -90,9 +90,9 @@ class SqliteTx:
         self._durability = durability
 
     async def __aenter__(self) -> SqliteTx:
-        if self._connection.in_transaction:
-            raise AssertionError("a transaction may not span a suspension")
         try:
+            if self._connection.in_transaction:
+                raise AssertionError("a transaction may not span a suspension")
             self._connection.execute("BEGIN IMMEDIATE")
         except apsw.Error as error:
             raise _unavailable(error) from error
@@ -144,7 +144,11 @@ class SqliteDb:
         self._lock = FileLock(path)
         self.path = path
         self.queries = load("sqlite")
-        self._writer = connect(path, vfs=vfs)
+        try:
+            self._writer = connect(path, vfs=vfs)
+        except apsw.Error as error:
+            self._lock.release()
+            raise _unavailable(error) from error
         self._syncer: Syncer | None = None
         self._commits = 0
         self._needed = 0
@@ -195,7 +199,10 @@ class SqliteDb:
             raise _unavailable(error) from error
 
     async def read_in(self, query: str, rows: Sequence[Sequence[object]], **scalars: object) -> list[Row]:
-        return _run_in(self._writer, self.queries[query], rows, scalars)
+        try:
+            return _run_in(self._writer, self.queries[query], rows, scalars)
+        except apsw.Error as error:
+            raise _unavailable(error) from error
 
     async def scan(self, query: str, **scalars: object) -> list[Row]:
         def work() -> list[Row]:
@@ -209,7 +216,10 @@ class SqliteDb:
             raise _unavailable(error) from error
 
     async def maintain(self) -> None:
-        self._writer.execute("PRAGMA incremental_vacuum(64)").fetchall()
+        try:
+            self._writer.execute("PRAGMA incremental_vacuum(64)").fetchall()
+        except apsw.Error as error:
+            raise _unavailable(error) from error
 
     async def close(self) -> None:
         if self._syncer is not None:

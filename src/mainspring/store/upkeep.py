@@ -66,8 +66,10 @@ class UpkeepStore:
 
     async def prune_schedules(self, now: int, days: int) -> int:
         """Remove schedules deleted `days` ago and tasks past their retention, with their history, a few at a time."""
+        gone = await self._db.scan("find_gone_schedules", now=now, deleted_before=now - days * DAY, limit=20)
+        if not gone:
+            return 0
         async with self._db.transaction() as tx:
-            gone = await tx.fetch("find_gone_schedules", now=now, deleted_before=now - days * DAY, limit=20)
             finished = []
             for (schedule_id,) in gone:
                 doomed = await tx.fetch("find_runs_of", schedule_id=schedule_id, limit=PRUNE_BATCH)
@@ -82,8 +84,8 @@ class UpkeepStore:
 
     async def prune_targets(self, now: int) -> int:
         """Remove targets that an edit replaced at least a day ago and no run refers to."""
+        unused = await self._db.scan("find_unused_targets", before=now - DAY, limit=PRUNE_BATCH)
         async with self._db.transaction() as tx:
-            unused = await tx.fetch("find_unused_targets", before=now - DAY, limit=PRUNE_BATCH)
             await tx.many("delete_targets", unused)
         return len(unused)
 

@@ -30,9 +30,10 @@ class SealedVault:
     def unseal(self, sealed: bytes, purpose: str) -> bytes:
         """The plain bytes. Raises `Conflict` for another key, another purpose, or a damaged row."""
         try:
-            assert sealed[:1] == VERSION
+            if sealed[:1] != VERSION:
+                raise InvalidTag
             return self._cipher.decrypt(sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :], purpose.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise Conflict(
                 "a stored secret cannot be opened with this secret key",
                 hint="Start with the MAINSPRING_SECRET_KEY (or secret.key file) that the store was made with.",

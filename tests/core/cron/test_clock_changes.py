@@ -223,6 +223,9 @@ def test_a_note_says_what_the_change_does(case: tuple[str, str, str], notes: tup
     [
         ("standard", "0 9 * * *", "America/New_York", "2026-03-08T13:00Z"),
         ("standard", "0 9 * * *", "America/New_York", "2026-11-01T14:00Z"),
+        ("standard", "0 9 * * *", "America/New_York", "2026-03-07T14:00Z"),
+        ("standard", "0 9 * * *", "America/New_York", "2026-10-31T13:00Z"),
+        ("standard", "30 0 * * *", "America/New_York", "2026-11-01T04:30Z"),
         ("standard", "30 1 * * *", "America/New_York", "2026-11-02T06:30Z"),
         ("standard", "30 3 * * *", "America/New_York", "2026-03-08T07:30Z"),
         ("standard", "*/30 3 * * *", "America/New_York", "2026-03-08T07:00Z"),

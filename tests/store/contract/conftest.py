@@ -18,7 +18,11 @@ async def on_sqlite(folder: Path, clock: Clock) -> Store:
     return await open_sqlite(folder / "store.db", clock)
 
 
-BACKENDS: dict[str, Opener] = {"sqlite": on_sqlite}
+async def on_sqlite_synced_aside(folder: Path, clock: Clock) -> Store:
+    return await open_sqlite(folder / "store.db", clock, sync_aside=True)
+
+
+BACKENDS: dict[str, Opener] = {"sqlite": on_sqlite, "sqlite-aside": on_sqlite_synced_aside}
 
 
 @pytest.fixture

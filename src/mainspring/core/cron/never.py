@@ -25,7 +25,7 @@ def never_reason(expr: Expression, after_ms: int, tz: ZoneInfo) -> str:
     wall = t if plan.utc else t + offsets_of(tz).at(t)[2]
     if wall_next(plan, wall) is not None:
         return f"its local time is always left out by the clock changes of {tz.key or 'this time zone'}"
-    if False:
+    if expr.fields[YEAR].everything:
         return "it does not fire again before the year 2200"
     return _years_over(expr, plan, wall)
 

@@ -46,7 +46,7 @@ def note_for(expr: Expression, at_ms: int, tz: ZoneInfo, lang: Language = "en") 
     ahead = _change_ahead(zone, t)
     if ahead is not None and t + ahead.before >= ahead.found:
         again = at_ms + (ahead.before - ahead.after) * 1000
-        twice = not plan.fixed and count_between(expr, again - 1, again, tz, 0) == 1
+        twice = count_between(expr, again - 1, again, tz, 0) == 1
         return _first_pass(t + ahead.before, lang, twice=twice)
     change = _change_behind(zone, t)
     if change is None:

@@ -10,7 +10,6 @@ from mainspring.core.cron.errors import CronError
 from mainspring.core.cron.tree import (
     DAY,
     WEEKDAY,
-    YEAR,
     ZERO,
     DayFromEnd,
     Field,
@@ -92,7 +91,7 @@ def _item(text: str, start: int, dialect: Dialect, at: int) -> Item:
     high = _number(high_text, high_at, dialect, rule)
     if named == high_text.isdigit() and not dialect.names_mix:
         raise CronError(f"{rule.name}: a range goes from name to name or from number to number", start)
-    if low > high and not (rule.wraps and at != YEAR):
+    if low > high and not rule.wraps:
         raise CronError(
             f"{rule.name}: the range {head} runs backwards and ranges do not wrap around; "
             f"write {low}-{rule.high},{rule.low}-{high} instead",

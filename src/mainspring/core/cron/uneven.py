@@ -42,18 +42,13 @@ def resumes_at(plan: Plan, zone: Offsets, stretch: Stretch) -> int:
 def _to_hour(zone: Offsets, t: int, hours: list[int]) -> int:
     while True:
         t += _HOUR_S
-        hour = (t + zone.at(t)[2]) // _HOUR_S % 24
-        if hour in hours or hour == 0:
+        if (t + zone.at(t)[2]) // _HOUR_S % 24 in hours:
             return t
 
 
 def _to_minute(zone: Offsets, t: int, minute: int, minutes: list[int]) -> int:
     if len(minutes) == 1:
         t += (minutes[0] - minute) % 60 * 60
-    while True:
-        minute = (t + zone.at(t)[2]) // 60 % 60
-        if minute in minutes:
-            return t
+    while (t + zone.at(t)[2]) // 60 % 60 not in minutes:
         t += 60
-        if minute == 59:
-            return t
+    return t

@@ -24,6 +24,9 @@ R = TypeVar("R")
 M = TypeVar("M", bound=msgspec.Struct)
 
 
+_SEALED_FOR = "answer"
+
+
 class Key(msgspec.Struct, frozen=True):
     """An idempotency key, what it belongs to, and the fingerprint of the body it came with."""
 
@@ -54,15 +57,24 @@ class Call(msgspec.Struct, Generic[B, Q], frozen=True):
     ) -> Once | None:
         """What the store keeps so that the same request gets the same answer again.
 
-        `render` makes the answer from the use case's result, `bare` the one without secrets.
+        `render` makes the answer from the use case's result, `bare` the one without secrets, where there are any: then
+        the whole one is sealed.
         """
         if self.key is None:
             return None
 
         def answer(result: object) -> Answer:
-            return Answer(encode(render(result)), None if bare is None else encode(bare(result)))
+            whole = encode(render(result))
+            if bare is None:
+                return Answer(whole)
+            return Answer(self.core.vault.seal(whole, _SEALED_FOR), encode(bare(result)))
 
         return Once(self.project, self.key.operation, self.key.key, self.key.body_hash, answer)
+
+    def replayed(self, first: Replay) -> bytes:
+        """The JSON of a first answer."""
+        kept = first.answer
+        return kept if kept.startswith(b"{") else self.core.vault.unseal(kept, _SEALED_FOR)
 
     async def recall(self) -> Replay | None:
         """The first answer to this idempotency key, if there was one. Raises `Invalid` for another body."""

@@ -85,7 +85,7 @@ class Rest:
             call, warnings = await self._read(route, values, now, scope, receive)
             result = await (route.operation.handler(call) if call.key is None else _once(route.operation.handler, call))
             if isinstance(result, Replay):
-                data = result.answer
+                data = call.replayed(result)
                 extra = [REPLAYED]
             else:
                 data = encode(result)
@@ -126,9 +126,8 @@ class Rest:
             if body:
                 _check_type(headers)
             members = members_of(body)
-            said = members.pop("idempotency_key", None)
             if operation.idempotent:
-                chosen = _chosen_key(headers, said, scope["query_string"])
+                chosen = _chosen_key(headers, members.pop("idempotency_key", None), scope["query_string"])
                 if chosen is not None:
                     key = Key(":".join((operation.id, *values)), chosen, fingerprint(members))
             fields, unknown = route.body.from_members(members, SAID_BY_PATH if values else _NO_FIELDS)
@@ -158,17 +157,22 @@ async def _once(handler: Handler, call: Call[Any, Any]) -> Struct | Replay:
 
 
 def _chosen_key(headers: Mapping[bytes, bytes], said: Raw | None, query: bytes) -> str | None:
-    """The idempotency key: of the header, else of the body, else of the query. Raises `Invalid`."""
+    """The idempotency key: of the header, else body, else query. Raises `Invalid` for a bad one in any of them."""
     in_body = None if said is None else text_of("idempotency_key", said)
     in_header = headers.get(b"idempotency-key")
-    if in_header is not None:
-        return check_key(in_header.decode("latin-1"))
-    chosen = dict(query_pairs(query)).get("idempotency_key") if in_body is None and query else in_body
-    if chosen is None:
-        return None
-    if "\x00" in chosen:
+    found = [
+        None if in_header is None else in_header.decode("latin-1"),
+        in_body,
+        dict(query_pairs(query)).get("idempotency_key") if query else None,
+    ]
+    keys = [_usable(key) for key in found if key is not None]
+    return keys[0] if keys else None
+
+
+def _usable(key: str) -> str:
+    if "\x00" in key:
         raise Invalid("idempotency_key holds a NUL character", hint="Remove it.", field="idempotency_key")
-    return check_key(chosen)
+    return check_key(key)
 
 
 async def body_of(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:

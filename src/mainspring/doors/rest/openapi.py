@@ -37,6 +37,9 @@ _KEY = {
 }
 _KEY_SAID = "The same key with the same body has one effect for 24 hours, and gets the first answer again."
 
+# What an operation makes is what others need: the prefix of their ids.
+_MAKERS = {"cron.create": "cron.", "task.schedule": "task.", "account.keys.create": "account.keys."}
+
 Json = dict[str, Any]
 
 
@@ -71,7 +74,7 @@ def _schemas() -> dict[str, Json]:
     kinds = {kind for row in OPERATIONS for kind in (row.body, row.query, row.result)}
     _, schemas = msgspec.json.schema_components(sorted(kinds, key=lambda kind: kind.__name__), ref_template=_REF)
     found: dict[str, Json] = dict(sorted(schemas.items()))
-    for body in {row.body for row in OPERATIONS if row.reads_body}:
+    for body in {row.body for row in OPERATIONS if row.idempotent}:
         schema = found[body.__name__]
         properties = schema.setdefault("properties", {})
         schema["properties"] = {
@@ -171,10 +174,11 @@ def _parameters(operation: Operation, schemas: Mapping[str, Json]) -> Iterator[J
     for name in operation.parameters:
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
     if operation.query is not Nothing:
-        named = _with_aliases(schemas[operation.query.__name__]["properties"], getattr(operation.query, "aliases", {}))
-        for name, schema in named.items():
-            required = (name,) in operation.needs and name not in getattr(operation.query, "aliases", {})
-            yield {"name": name, "in": "query", "required": required, "schema": schema}
+        aliases: Mapping[str, tuple[str, ...]] = getattr(operation.query, "aliases", {})
+        for name, schema in schemas[operation.query.__name__]["properties"].items():
+            shown = {"name": name, "in": "query", "required": (name,) in operation.needs, "schema": schema}
+            others = " and ".join(f"`{other}`" for other in aliases.get(name, ()))
+            yield shown | ({"description": f"Also understood as {others}."} if others else {})
     if operation.idempotent:
         yield {"name": "Idempotency-Key", "in": "header", "description": _KEY_SAID, "schema": _KEY}
 
@@ -215,7 +219,21 @@ def _success(operation: Operation) -> Json:
         },
         "required": ["ok", "data", "error", "metadata"],
     }
-    return {"description": "Done", "headers": headers, "content": {"application/json": {"schema": schema}}}
+    shown: Json = {"description": "Done", "headers": headers, "content": {"application/json": {"schema": schema}}}
+    links = dict(_links(operation))
+    return shown | {"links": links} if links else shown
+
+
+def _links(operation: Operation) -> Iterator[tuple[str, Json]]:
+    """Where the id in the answer is of use."""
+    made = "$response.body#/data/"
+    prefix = _MAKERS.get(operation.id)
+    for other in OPERATIONS:
+        if prefix is not None and other.id.startswith(prefix) and other.parameters == ("id",):
+            yield other.id, {"operationId": other.id, "parameters": {"id": f"{made}id"}}
+        if operation.id == "cron.trigger" and other.id == "cron.runs.get":
+            ids = {"id": f"{made}cron_id", "run_id": f"{made}run_id"}
+            yield other.id, {"operationId": other.id, "parameters": ids}
 
 
 def _refusals(operation: Operation) -> Iterator[tuple[str, str, Json]]:

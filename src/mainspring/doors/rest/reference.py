@@ -29,7 +29,7 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-def reference_page(document: dict[str, Any]) -> bytes:
+def reference_page(document: dict[str, Any], root_path: str) -> bytes:
     """Every operation with its fields and errors, from the OpenAPI document; no script, nothing from elsewhere."""
     index = "".join(f'<li><a href="#{row.id}">{row.id}</a></li>' for row in OPERATIONS)
     rows = "".join(_operation(row, document) for row in OPERATIONS)
@@ -38,18 +38,18 @@ def reference_page(document: dict[str, Any]) -> bytes:
         f"<h1>Mainspring API</h1><p>Version {escape(__version__)}. Send the key as "
         "<code>Authorization: Bearer KEY</code>. Every answer is "
         "<code>{&quot;ok&quot;, &quot;data&quot;, &quot;error&quot;, &quot;metadata&quot;}</code>. "
-        'For programs: <a href="openapi.json">openapi.json</a>.</p>'
+        f'For programs: <a href="{escape(root_path)}/openapi.json">openapi.json</a>.</p>'
         f"<nav><ul>{index}</ul></nav>{rows}",
     )
 
 
-def landing_page() -> bytes:
+def landing_page(root_path: str) -> bytes:
     """What a browser finds at the root."""
+    links = {"docs": "API reference", "openapi.json": "OpenAPI document", "readyz": "Readiness"}
+    shown = "".join(f'<li><a href="{escape(root_path)}/{path}">{text}</a></li>' for path, text in links.items())
     return _page(
         "Mainspring",
-        f"<h1>Mainspring {escape(__version__)}</h1><p>This server makes things happen on time.</p>"
-        '<ul><li><a href="docs">API reference</a></li><li><a href="openapi.json">OpenAPI document</a></li>'
-        '<li><a href="readyz">Readiness</a></li></ul>',
+        f"<h1>Mainspring {escape(__version__)}</h1><p>This server makes things happen on time.</p><ul>{shown}</ul>",
     )
 
 

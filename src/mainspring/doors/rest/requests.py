@@ -22,7 +22,7 @@ from mainspring.core.tokens import SCOPES
 T = TypeVar("T")
 Given: TypeAlias = T | None | UnsetType
 
-TaskType = Literal["http_url", "http", "queue"]
+TASK_TYPES = ("http_url", "http")
 _NO_NUL = r"^[^\x00]*$"
 
 
@@ -37,6 +37,7 @@ TargetText = Annotated[
     Meta(min_length=1, max_length=limits.URL_CHARS_MAX),
     _said("The http(s) URL to call.", format="target-url"),
 ]
+TaskType = Annotated[str, _said("What the target is.", enum=list(TASK_TYPES))]
 ZoneName = Annotated[str, Meta(min_length=1, max_length=64), _said("An IANA time zone.", format="time-zone")]
 Method = Annotated[str, _said("The request's method.", enum=list(METHODS), default="POST")]
 Dialect = Annotated[str, _said("How the expression is read.", enum=list(DIALECTS))]
@@ -47,11 +48,11 @@ Name = Annotated[
 ]
 Payload = Annotated[Raw, _said("Any JSON up to 256 KiB, sent byte for byte; `{}` when left out.")]
 HeaderMap = Annotated[
-    dict[str, str],
+    dict[str, Annotated[str, Meta(extra_json_schema={"pattern": "^[\\t -~]*$"})]],
     _said(
         "Custom headers, encrypted at rest and shown as `***`, which keeps the stored value when sent back.",
         maxProperties=HEADERS_MAX,
-        format="headers",
+        propertyNames={"pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"},
     ),
 ]
 Retry = Annotated[int, Meta(ge=0, le=limits.RETRY_MAX), _said("Retries after the first attempt of a run.")]
@@ -74,7 +75,7 @@ Days = Annotated[int, Meta(ge=0, le=limits.RETENTION_DAYS_MAX), _said("Days that
 KeptRuns = Annotated[int, Meta(ge=1, le=limits.RETENTION_RUNS_MAX), _said("Finished runs kept per schedule.")]
 Status = Annotated[int, Meta(ge=100, le=599)]
 StateText = Annotated[RunState, _said("Only runs in this state.")]
-Cursor = Annotated[str, Meta(max_length=64), _said("The `next_cursor` of the page before.", format="cursor")]
+Cursor = Annotated[str, _said("The `next_cursor` of the page before.", format="cursor")]
 Limit = Annotated[int, Meta(ge=1, le=limits.PAGE_MAX), _said("Most items on the page.", default=limits.PAGE_DEFAULT)]
 ProjectName = Annotated[
     str,
@@ -91,7 +92,7 @@ class ExpectFields(msgspec.Struct, frozen=True):
         _said("`2xx` (the default), one status, or a list of them."),
     ] = None
     body_regexp: Annotated[
-        Annotated[str, Meta(max_length=limits.REGEXP_CHARS_MAX), _said("", format="re2")] | None,
+        Annotated[str, Meta(max_length=limits.REGEXP_CHARS_MAX, extra_json_schema={"format": "re2"})] | None,
         _said("An RE2 pattern that the response body has to contain."),
     ] = None
 
@@ -187,11 +188,9 @@ class RetentionFields(msgspec.Struct, frozen=True):
 class KeyFields(msgspec.Struct, frozen=True):
     """A new key."""
 
-    aliases: ClassVar[Mapping[str, tuple[str, ...]]] = {"project_id": ("project",)}
-
     name: Given[Name] = UNSET
     scopes: Annotated[
-        Given[tuple[Annotated[str, _said("", enum=list(SCOPES))], ...]],
+        Given[tuple[Annotated[str, Meta(extra_json_schema={"enum": list(SCOPES)})], ...]],
         _said("What the key may do; everything except `admin` when left out."),
     ] = UNSET
     project_id: Given[ProjectName] = UNSET
@@ -201,8 +200,6 @@ class KeyFields(msgspec.Struct, frozen=True):
 class RotateFields(msgspec.Struct, frozen=True):
     """A key in place of another."""
 
-    aliases: ClassVar[Mapping[str, tuple[str, ...]]] = {"project_id": ("project",)}
-
     grace_hours: Annotated[
         Given[Annotated[float, Meta(ge=0, le=168)]], _said("Hours for which the old key stays valid.", default=24)
     ] = UNSET
@@ -211,8 +208,6 @@ class RotateFields(msgspec.Struct, frozen=True):
 
 class RevokeFields(msgspec.Struct, frozen=True):
     """Whose key is revoked."""
-
-    aliases: ClassVar[Mapping[str, tuple[str, ...]]] = {"project_id": ("project",)}
 
     project_id: Given[ProjectName] = UNSET
 
@@ -267,7 +262,7 @@ class KeysQuery(PageQuery, frozen=True):
 class PreviewQuery(msgspec.Struct, frozen=True):
     """What to preview."""
 
-    aliases: ClassVar[Mapping[str, tuple[str, ...]]] = {"cron_expr": ("schedule", "expr")}
+    aliases: ClassVar[Mapping[str, tuple[str, ...]]] = {"cron_expr": ("schedule",)}
 
     cron_expr: Expression | UnsetType = UNSET
     timezone: ZoneName | UnsetType = UNSET

@@ -11,7 +11,7 @@ from mainspring.core.drafts import HIDDEN, opened_headers
 from mainspring.core.errors import Invalid
 from mainspring.core.model import Expect, Target
 from mainspring.core.ports import Vault
-from mainspring.doors.rest.requests import CronFields, ExpectFields, TaskFields
+from mainspring.doors.rest.requests import TASK_TYPES, CronFields, ExpectFields, TaskFields
 from mainspring.doors.rest.results import ExpectRecord
 
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9._:-]{1,124}")
@@ -41,6 +41,10 @@ def _url_of(task: str | None | UnsetType, task_type: str | None | UnsetType) -> 
     if task_type == "queue" or named:
         what = f"{task!r} is not the name of a queue here" if named else "there is no queue for task_type queue here"
         raise Invalid(f"task: {what}", hint="Give the http(s) URL to call, in full.", field="task")
+    if isinstance(task_type, str) and task_type not in TASK_TYPES:
+        raise Invalid(
+            f"task_type is {task_type[:40]!r}", hint=f"Use one of {', '.join(TASK_TYPES)}.", field="task_type"
+        )
     return task
 
 

@@ -1,0 +1,65 @@
+"""What schemathesis cannot know from the OpenAPI document: texts with a meaning, and fields that exclude each other.
+
+Loaded by the schemathesis process, through SCHEMATHESIS_HOOKS.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import Any
+
+import schemathesis
+from hypothesis import strategies as st
+
+from mainspring.doors.rest.requests import CronFields, TaskFields
+
+FORMATS = {
+    "cron": st.sampled_from(["* * * * *", "0 9 * * 1", "*/5 0 1 * *", "@daily", "CRON_TZ=Asia/Tokyo 0 9 * * 1-5"]),
+    "target-url": st.sampled_from(["https://example.com/a", "http://127.0.0.1:9/x?y=1", "HTTP://EXAMPLE.COM"]),
+    "time-zone": st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]),
+    "date-time": st.datetimes().map(lambda at: f"{2000 + at.year % 100:04}-{at:%m}-01T{at:%H:%M:%S}Z"),
+    "secret": st.text("abcü😀", min_size=1, max_size=20),
+    "re2": st.sampled_from(["ok", "^a.*b$", "(?i)done"]),
+    "cursor": st.just(""),
+    "schedule-id": st.sampled_from(["cron_0000000000000", "task_0000000000000", "x"]),
+}
+for name, strategy in FORMATS.items():
+    schemathesis.openapi.format(name, strategy)
+
+
+@schemathesis.hook
+def map_case(context: schemathesis.HookContext, case: schemathesis.Case) -> schemathesis.Case:
+    """A body that is meant to be accepted has one spelling of each field, and nothing that excludes something else."""
+    positive = case.meta is not None and case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE
+    if positive:
+        if isinstance(case.body, dict):
+            case.body = _agreeing(case.body)
+        if isinstance(case.query, dict):
+            case.query = _agreeing(case.query)
+        if "Idempotency-Key" in (case.headers or {}):
+            case.headers["Idempotency-Key"] = uuid.uuid4().hex
+    return case
+
+
+@schemathesis.hook
+def filter_case(context: schemathesis.HookContext, case: schemathesis.Case) -> bool:
+    """The key that all calls are made with must not be revoked or expire half way."""
+    return (case.path_parameters or {}).get("id") != os.environ["FUZZING_KEY_ID"]
+
+
+def _agreeing(body: dict[str, Any]) -> dict[str, Any]:
+    kept = dict(body)
+    for aliases in (CronFields.aliases, TaskFields.aliases):
+        for field, others in aliases.items():
+            given = [spelling for spelling in (field, *others) if kept.get(spelling) is not None]
+            for spelling in given[1:]:
+                del kept[spelling]
+    if kept.get("cron_expr", kept.get("schedule")) is not None:
+        kept.pop("run_at", None)
+        kept.pop("at", None)
+        kept.pop("timezone", None)
+        kept.pop("dialect", None)
+    kept.pop("expires_at", None)
+    kept.pop("idempotency_key", None)
+    return kept
