@@ -151,6 +151,7 @@ class Server:
     async def start(self) -> None:
         """Bind, open the store, start the loops. Raises `Refused` or `OSError` with nothing left running."""
         settings = self.settings
+        self._guard = Guard(settings.allow_targets)
         self.secrets = prepare(settings)
         self._sockets = _bind(settings.binds)
         self.addresses = [item.getsockname()[:2] for item in self._sockets]
@@ -177,10 +178,9 @@ class Server:
         await store.credentials.ensure_bootstrap(now, tokens.bootstrap_key(self.secrets.api_key, now))
         self._keep_credentials()
         await _follow_time_zones(store, now)
-        guard = Guard(settings.allow_targets)
-        self.core = Core(store=store, vault=vault, targets=guard, wakeup=self._wakeups, emit=self._on_event)
+        self.core = Core(store=store, vault=vault, targets=self._guard, wakeup=self._wakeups, emit=self._on_event)
         self._auth = tokens.AuthCache(self.core)
-        self._sender = HttpSender(guard, clock)
+        self._sender = HttpSender(self._guard, clock)
         await self._sender.start()
         self.dispatcher = Dispatcher(self.core, self._sender, clock, random.random)
         await self.dispatcher.rescue(now, everything=True)

@@ -55,11 +55,7 @@ def _agreeing(body: dict[str, Any]) -> dict[str, Any]:
             given = [spelling for spelling in (field, *others) if kept.get(spelling) is not None]
             for spelling in given[1:]:
                 del kept[spelling]
-    if kept.get("cron_expr", kept.get("schedule")) is not None:
-        kept.pop("run_at", None)
-        kept.pop("at", None)
-        kept.pop("timezone", None)
-        kept.pop("dialect", None)
-    kept.pop("expires_at", None)
-    kept.pop("idempotency_key", None)
-    return kept
+    excluded = ["expires_at", "idempotency_key"]
+    if kept.get("cron_expr") is not None or kept.get("schedule") is not None:
+        excluded += ["run_at", "at", "timezone", "dialect"]
+    return {name: value for name, value in kept.items() if name not in excluded}

@@ -51,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = args.run(args)
     except Refused as refused:
-        print(f"mainspring: {refused.message}", file=sys.stderr)
+        named = refused.field is not None and refused.field not in refused.message
+        print(f"mainspring: {f'{refused.field}: ' if named else ''}{refused.message}", file=sys.stderr)
         if refused.hint:
             print(f"  {refused.hint}", file=sys.stderr)
         return 2 if refused.code == "VALIDATION_FAILED" and args.noun in ("serve", "dev") else 1

@@ -193,7 +193,8 @@ class AuthCache:
     async def principal(self, now: int, secret: str) -> Principal:
         """As `authenticate`; notes the use of the key in `used` (id to instant)."""
         cached = self._known.get(secret)
-        if cached is not None and cached[0] > now:
+        # Both bounds: a clock that stepped back an hour must not make a second an hour.
+        if cached is not None and now < cached[0] <= now + limits.KEY_CACHE:
             return cached[1]
         principal = await authenticate(self._core, now, secret)
         if len(self._known) >= 10_000:

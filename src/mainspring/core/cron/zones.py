@@ -64,16 +64,18 @@ class Offsets:
 
     def at(self, t: int) -> Stretch:
         """The stretch that holds UTC second `t`; `t` within the years 1 to 9999."""
-        if self.last[0] <= t < self.last[1]:
-            return self.last
+        stretch = self.last
+        if stretch[0] <= t < stretch[1]:
+            return stretch
         number = t >> _BLOCK_BITS
         block = self._blocks.get(number)
         if block is None:
             if len(self._blocks) >= _MAX_BLOCKS:
                 self._blocks.clear()
             block = self._blocks[number] = self._fill(number << _BLOCK_BITS)
-        self.last = block[1][bisect_right(block[0], t) - 1]
-        return self.last
+        # Kept in a name of its own: another thread may move `last` on meanwhile.
+        self.last = stretch = block[1][bisect_right(block[0], t) - 1]
+        return stretch
 
     def _fill(self, start: int) -> tuple[list[int], list[Stretch]]:
         end = start + (1 << _BLOCK_BITS)

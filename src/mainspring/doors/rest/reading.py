@@ -29,7 +29,6 @@ _values = msgspec.json.Decoder(Any)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SQUARE = bytes.maketrans(b"{}", b"[]")
-_WHOLE = re.compile(rb"\A(-?[0-9]+)\.0+\Z")  # JSON Schema counts 3.0 as an integer, and some clients write it so
 _PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 
 
@@ -175,19 +174,39 @@ class _Field:
             return None, []
         if self._raw:
             return text, []
-        try:
-            value = self._decoder.decode(_WHOLE.sub(rb"\1", text))
-        except msgspec.ValidationError as error:
-            raise _wrong(name, str(error)) from None
+        value = self._value(name, text)
         if self._known is None:
             return value, []
         return value, [f"{name}.{inner}"[:_SHOWN_CHARS] for inner in _members.decode(text) if inner not in self._known]
+
+    def _value(self, name: str, text: bytes) -> Any:
+        try:
+            return self._decoder.decode(text)
+        except msgspec.ValidationError as error:
+            wrong = _wrong(name, str(error))
+        try:
+            return msgspec.convert(_with_whole_numbers(_values.decode(text)), self._kind)
+        except msgspec.ValidationError:
+            raise wrong from None
 
     def convert(self, name: str, text: str) -> Any:
         try:
             return msgspec.convert(text, self._kind, strict=False)
         except msgspec.ValidationError as error:
             raise _wrong(name, str(error)) from None
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    """The value with 3 for 3.0: JSON Schema counts both as the same integer, and some clients write it so."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case list():
+            return [_with_whole_numbers(item) for item in value]
+        case dict():
+            return {name: _with_whole_numbers(item) for name, item in value.items()}
+        case _:
+            return value
 
 
 def _wrong(name: str, reason: str) -> Invalid:

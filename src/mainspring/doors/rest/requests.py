@@ -215,9 +215,8 @@ class RevokeFields(msgspec.Struct, frozen=True):
 class TopupFields(msgspec.Struct, frozen=True):
     """Accepted for the sake of clients that pay elsewhere; nothing here costs anything."""
 
-    aliases: ClassVar[Mapping[str, tuple[str, ...]]] = {"amount_usd": ("amount",)}
-
     amount_usd: Given[float] = UNSET
+    amount: Given[float] = UNSET
     currency: Given[str] = UNSET
     payment_method: Given[str] = UNSET
     return_url: Given[str] = UNSET

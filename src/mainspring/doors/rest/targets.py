@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, assert_never
 
-from msgspec import Raw, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
 from mainspring.core.drafts import HIDDEN, opened_headers
 from mainspring.core.errors import Invalid
@@ -36,7 +36,8 @@ def draft_fields(body: CronFields | TaskFields) -> dict[str, Any]:
     }
 
 
-def _url_of(task: str | None | UnsetType, task_type: str | None | UnsetType) -> str | None | UnsetType:
+def _url_of(task: str | None | UnsetType, task_type: str | None | UnsetType) -> str | UnsetType:
+    """The URL; `null` is as if it were not there, since a target has no default."""
     named = isinstance(task, str) and _QUEUE_NAME.fullmatch(task) is not None
     if task_type == "queue" or named:
         what = f"{task!r} is not the name of a queue here" if named else "there is no queue for task_type queue here"
@@ -45,7 +46,7 @@ def _url_of(task: str | None | UnsetType, task_type: str | None | UnsetType) -> 
         raise Invalid(
             f"task_type is {task_type[:40]!r}", hint=f"Use one of {', '.join(TASK_TYPES)}.", field="task_type"
         )
-    return task
+    return UNSET if task is None else task
 
 
 def _expect_of(expect: ExpectFields | None | UnsetType) -> Expect | None | UnsetType:
