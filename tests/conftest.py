@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import settings
+from postgres import postgres
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 # A busy machine is not a failing test: no example is refused for having taken long.
 settings.register_profile("mainspring", deadline=None)
 settings.load_profile("mainspring")
+
+__all__ = ["postgres"]  # a fixture for every folder; the server starts when the first test asks for it
 
 PROCESSES = "tests/e2e/"
 

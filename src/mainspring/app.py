@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import json
-import os
 import random
 import resource
 import signal
@@ -21,11 +19,12 @@ import uvicorn
 import uvloop
 
 from mainspring.core import cron, tokens, zone_data
-from mainspring.core.errors import Conflict, Invalid, Unavailable
+from mainspring.core.errors import Conflict, Unavailable
 from mainspring.core.events import Event
 from mainspring.core.limits import DRAIN, MINUTE, SECOND
 from mainspring.core.ports import Core
 from mainspring.doors import asgi
+from mainspring.keyring import Credentials, Secrets, new_key, prepare, write_credentials
 from mainspring.loops.dispatcher import Dispatcher
 from mainspring.loops.janitor import Janitor
 from mainspring.loops.scheduler import Scheduler
@@ -34,80 +33,17 @@ from mainspring.observe import logs
 from mainspring.observe.metrics import Metrics
 from mainspring.outbound.guard import Guard
 from mainspring.outbound.sender import HttpSender
-from mainspring.settings import Settings, from_process, is_loopback
-from mainspring.store.store import Store, open_sqlite
-from mainspring.store.syncer import sync_ms
+from mainspring.settings import Settings, check_to_serve, from_process, is_loopback
+from mainspring.store.store import Store, open_store
 from mainspring.store.vault import SealedVault, check_canary
 
-CREDENTIALS = "credentials.json"
-SECRET_KEY = "secret.key"
 SCHEDULER_PACE = 0.005
 DISPATCHER_PACE = 0.003
-# Beyond this, syncing on the event loop holds up too much (measured: below it, inline is the faster of the two).
-SLOW_SYNC_MS = 0.5
 
 
 def clock() -> int:
     """Now, in ms UTC."""
     return time.time_ns() // 1_000_000
-
-
-class Credentials(msgspec.Struct, frozen=True):
-    """What a client on this machine needs, as kept in DATA/credentials.json (mode 0600)."""
-
-    url: str
-    api_key: str | None = None
-
-
-class Secrets(msgspec.Struct, frozen=True):
-    """The secrets in force and whether the API key was made by this server."""
-
-    api_key: str
-    secret_key: str
-    generated: bool
-
-
-def read_credentials(data: Path) -> Credentials | None:
-    """The credentials file of a data directory, if there is one."""
-    try:
-        return msgspec.json.decode((data / CREDENTIALS).read_bytes(), type=Credentials)
-    except (OSError, msgspec.MsgspecError):
-        return None
-
-
-def prepare(settings: Settings) -> Secrets:
-    """Make the data directory and the secrets that are not set; nothing is overwritten."""
-    try:
-        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        settings.database.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Invalid(
-            f"the data directory cannot be made: {error}", hint="Name another with --data.", field="DATA"
-        ) from None
-    secret_key = settings.secret_key or _kept(settings.data / SECRET_KEY, lambda: os.urandom(32).hex())
-    known = read_credentials(settings.data)
-    if settings.api_key:
-        return Secrets(settings.api_key, secret_key, generated=False)
-    if known is not None and known.api_key:
-        return Secrets(known.api_key, secret_key, generated=True)
-    return Secrets(tokens.new_secret(os.urandom(tokens.SECRET_BYTES)), secret_key, generated=True)
-
-
-def _kept(path: Path, make: Callable[[], str]) -> str:
-    if not path.exists():
-        _write_private(path, make() + "\n")
-    return path.read_text("ascii").strip()
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file nobody else can read, whole or not at all."""
-    draft = path.with_name(path.name + ".new")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
 
 
 class Wakeups:
@@ -151,15 +87,15 @@ class Server:
     async def start(self) -> None:
         """Bind, open the store, start the loops. Raises `Refused` or `OSError` with nothing left running."""
         settings = self.settings
+        check_to_serve(settings)
         self._guard = Guard(settings.allow_targets)
         self.secrets = prepare(settings)
         self._sockets = _bind(settings.binds)
         self.addresses = [item.getsockname()[:2] for item in self._sockets]
         try:
-            aside = settings.sync == "helper" or (
-                settings.sync == "auto" and sync_ms(settings.database.parent, time.monotonic_ns) > SLOW_SYNC_MS
+            self.store = await open_store(
+                settings.database, clock, time.monotonic_ns, say=self._say, sync=settings.sync
             )
-            self.store = await open_sqlite(settings.database, clock, say=self._say, sync_aside=aside)
         except BaseException:
             self._close_sockets()
             raise
@@ -171,19 +107,27 @@ class Server:
             raise
 
     async def _open(self) -> None:
-        settings, store = self.settings, self.store
+        store = self.store
         vault = SealedVault(self.secrets.secret_key)
         await check_canary(vault, store.upkeep)
-        now = clock()
+        now = store.clock()
+        if self.secrets.generated:
+            kept = await store.credentials.by_digest(tokens.digest_of(self.secrets.api_key))
+            if kept is not None and not tokens.is_valid(kept, now):
+                # Somebody rotated or revoked the key this server had made: it stays dead, and there is a new one.
+                self.secrets = msgspec.structs.replace(self.secrets, api_key=new_key())
         await store.credentials.ensure_bootstrap(now, tokens.bootstrap_key(self.secrets.api_key, now))
         self._keep_credentials()
         await _follow_time_zones(store, now)
-        self.core = Core(store=store, vault=vault, targets=self._guard, wakeup=self._wakeups, emit=self._on_event)
+        wakeups = store.wakeups(self._wakeups)
+        self.core = Core(store=store, vault=vault, targets=self._guard, wakeup=wakeups, emit=self._on_event)
         self._auth = tokens.AuthCache(self.core)
-        self._sender = HttpSender(self._guard, clock)
+        self._sender = HttpSender(self._guard, store.clock)
         await self._sender.start()
-        self.dispatcher = Dispatcher(self.core, self._sender, clock, random.random)
-        await self.dispatcher.rescue(now, everything=True)
+        # What wakes a dispatcher from within are its own results, which are no business of other nodes.
+        own = msgspec.structs.replace(self.core, wakeup=self._wakeups)
+        self.dispatcher = Dispatcher(own, self._sender, store.clock, random.random, node=store.node)
+        await self.dispatcher.rescue(now, everything=store.alone)
         self._start_loops()
         self._http = _HttpServer(self._config())
         self._serving = asyncio.create_task(self._http.serve(sockets=self._sockets))
@@ -199,8 +143,9 @@ class Server:
         }
         for name, (step, pace) in loops.items():
             if name in self.settings.roles:
-                self._wakeups.services[name] = Service(name, step, clock, self.core.emit, pace_s=pace)
-        self._wakeups.services["keeper"] = Service("keeper", self._keep, clock, self.core.emit)
+                self._wakeups.services[name] = Service(name, step, self.store.clock, self.core.emit, pace_s=pace)
+        self._wakeups.services["keeper"] = Service("keeper", self._keep, self.store.clock, self.core.emit)
+        self._wakeups.services["node"] = Service("node", self.store.beat, self.store.clock, self.core.emit)
         for service in self._wakeups.services.values():
             service.start()
 
@@ -216,7 +161,7 @@ class Server:
         door = asgi.Door(
             core=self.core,
             auth=self._auth,
-            clock=clock,
+            clock=self.store.clock,
             ticks=time.monotonic_ns,
             ready=self._ready,
             metrics=self._metrics_text,
@@ -258,12 +203,12 @@ class Server:
             await self.store.upkeep.ping()
         except Unavailable as error:
             return error.message
-        return None
+        return self.store.problem()
 
     def _keep_credentials(self) -> None:
         host, port = self.addresses[0]
         kept = Credentials(url=url_of(host, port), api_key=self.secrets.api_key if self.secrets.generated else None)
-        _write_private(self.settings.data / CREDENTIALS, json.dumps(msgspec.to_builtins(kept), indent=2) + "\n")
+        write_credentials(self.settings.data, kept)
 
     def ask_to_stop(self) -> None:
         """Begin a graceful stop; asked again, stop without waiting for what is in flight."""
@@ -291,7 +236,7 @@ class Server:
         await self.dispatcher.drain(DRAIN / SECOND)
         for service in list(services.values()):
             await service.stop()
-        await self._keep(clock())
+        await self._keep(self.store.clock())
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._serving, timeout=5)
         await self._sender.close()
@@ -349,7 +294,7 @@ def url_of(host: str, port: int) -> str:
 async def offline_core(data: Path) -> AsyncIterator[Core]:
     """The core on a store no server is using, for commands; sends nothing. Raises `Conflict` while one is."""
     settings = from_process({"DATA": str(data)})
-    store = await open_sqlite(settings.database, clock)
+    store = await open_store(settings.database, clock, time.monotonic_ns)
     try:
         vault = SealedVault(prepare(settings).secret_key)
         guard = Guard(settings.allow_targets)

@@ -38,7 +38,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("PORT", "int", "8080", "port", "0 to 65535 (0: any free one)", "Port to listen on.", 0, 65_535),
     Setting("BIND", "list", None, "HOST:PORT", "", "Addresses to listen on, instead of HOST and PORT."),
     Setting("DATA", "text", "./mainspring-data", "directory", "", "Where the embedded store, keys and locks live."),
-    Setting("DATABASE", "text", None, "URL", "sqlite:///path", "The database; the file in DATA when not set."),
+    Setting(
+        "DATABASE",
+        "text",
+        None,
+        "URL",
+        "sqlite:///path or postgresql://user@host/db",
+        "The database; the file in DATA when not set. Any number of nodes share one on PostgreSQL.",
+    ),
     Setting(
         "SYNC",
         "text",
@@ -73,7 +80,7 @@ SETTINGS: tuple[Setting, ...] = (
         None,
         "",
         "16 to 512 visible characters",
-        "Encrypts stored secrets and headers; made into DATA/secret.key when not set.",
+        "Encrypts stored secrets and headers; made into DATA/secret.key when not set. Required with PostgreSQL.",
         secret=True,
     ),
     Setting(
@@ -110,11 +117,11 @@ _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """The values in force."""
+    """The values in force. `database`: the file of the embedded store, or the URL of a PostgreSQL."""
 
     binds: tuple[tuple[str, int], ...]
     data: Path
-    database: Path
+    database: Path | str
     sync: str
     roles: frozenset[str]
     api_key: str | None
@@ -221,17 +228,32 @@ def _address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _database(url: str | None, data: Path) -> Path:
+def _database(url: str | None, data: Path) -> Path | str:
     if url is None:
         return data / "mainspring.db"
+    if url.startswith(("postgresql://", "postgres://")):
+        return url
     for prefix in ("sqlite:///", "sqlite:"):
         if url.startswith(prefix) and len(url) > len(prefix):
             return Path(url.removeprefix(prefix)).expanduser()
     raise Invalid(
         "DATABASE is not a URL this version can open",
-        hint="Use sqlite:///path/to/file.db.",
+        hint="Use sqlite:///path/to/file.db or postgresql://user@host/database.",
         field=ENV_PREFIX + "DATABASE",
     )
+
+
+def check_to_serve(settings: Settings) -> None:
+    """What has no default among nodes: a key made by each of them would open nothing that the others have sealed.
+
+    Raises `Invalid`.
+    """
+    if isinstance(settings.database, str) and not settings.secret_key:
+        raise Invalid(
+            "SECRET_KEY is required with PostgreSQL",
+            hint="Set it to the same 16 to 512 visible characters on every node, and keep them.",
+            field=ENV_PREFIX + "SECRET_KEY",
+        )
 
 
 def is_loopback(binds: Sequence[tuple[str, int]]) -> bool:

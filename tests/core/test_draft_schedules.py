@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from msgspec import UNSET
@@ -15,13 +17,13 @@ TARGET = target(address="https://api.example/jobs/report/", origin="https://api.
 CRON = "0 9 * * *"
 
 
-def build(old: Schedule | None = None, **fields: object) -> Schedule:
+def build(old: Schedule | None = None, **fields: Any) -> Schedule:
     if old is None and "run_at" not in fields:
         fields.setdefault("cron_expr", CRON)
     return build_schedule(Draft(**fields), old, TARGET, "acme", "cron")
 
 
-def refused(old: Schedule | None = None, **fields: object) -> str | None:
+def refused(old: Schedule | None = None, **fields: Any) -> str | None:
     """The field that a refusal names."""
     with pytest.raises(Invalid) as caught:
         build(old, **fields)
@@ -56,7 +58,7 @@ def test_what_is_not_said_has_its_default() -> None:
     )
 
 
-CHANGED: dict[str, object] = {
+CHANGED: dict[str, Any] = {
     "name": "report",
     "timezone": "Europe/Berlin",
     "dialect": "quartz",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec import UNSET
 
@@ -16,13 +18,13 @@ URL = "https://api.example/hook"
 VAULT = SealedVault("key")
 
 
-def build(old: Target | None = None, **fields: object) -> Target:
+def build(old: Target | None = None, **fields: Any) -> Target:
     if old is None:
         fields.setdefault("url", URL)
     return build_target(VAULT, AnyTarget(), Draft(**fields), old)
 
 
-def refused(old: Target | None = None, **fields: object) -> str | None:
+def refused(old: Target | None = None, **fields: Any) -> str | None:
     """The field that a refusal names."""
     with pytest.raises(Invalid) as caught:
         build(old, **fields)
@@ -50,7 +52,7 @@ def test_what_is_not_said_has_its_default() -> None:
     )
 
 
-CHANGED: dict[str, object] = {
+CHANGED: dict[str, Any] = {
     "method": "PUT",
     "payload": b"[1]",
     "headers": {"X-A": "1"},
@@ -152,7 +154,7 @@ def test_a_list_of_delays_in_its_bounds() -> None:
     ],
 )
 def test_how_retries_and_delays_change_each_other(
-    stored: dict[str, object], said: dict[str, object], retry: int, delays: tuple[int, ...] | None
+    stored: dict[str, Any], said: dict[str, Any], retry: int, delays: tuple[int, ...] | None
 ) -> None:
     made = build(build(**stored), **said)
     assert (made.retry, made.retry_delays_ms) == (retry, delays)

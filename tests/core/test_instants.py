@@ -75,7 +75,7 @@ def test_a_day_alone_is_its_midnight_in_utc() -> None:
         "2025-11-20T09:00:00 Z",
         " 2025-11-20T09:00:00Z",
         "2025-11-20T09:00:00Z\n",
-        "２０２５-11-20T09:00:00Z",
+        "\uff12025-11-20T09:00:00Z",
     ],
 )
 def test_what_is_no_instant_is_refused_by_the_name_of_its_field(text: str) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ NOW = 1_763_629_200_000
 MIDDLE = 0.5
 
 
-def delay(attempt: int, *, retry: int = 10, after: int | None = None, dice: float = MIDDLE, **more: object) -> int | None:
+def delay(attempt: int, *, retry: int = 10, after: int | None = None, dice: float = MIDDLE, **more: Any) -> int | None:
     at = next_attempt_at(target(retry=retry, **more), attempt, NOW, after, dice)
     return None if at is None else at - NOW
 

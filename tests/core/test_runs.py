@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -219,7 +221,7 @@ async def test_runs_of_a_project_narrow_by_when_they_were_made(bench: Bench) -> 
     entry = await create(bench.store, START, schedule(overlap="allow"))
     made = [(await trigger(bench.store, START + at, entry)).id for at in range(5)]
 
-    async def listed(**narrowed: int) -> list[int]:
+    async def listed(**narrowed: Any) -> list[int]:
         return [run.id for run in await runs.page(bench.core, PROJECT, Page(limit=10), **narrowed)]
 
     assert await listed() == made[::-1]

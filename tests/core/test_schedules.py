@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ PROJECT = "acme"
 URL = "http://target.example/hook"
 
 
-async def create(bench: Bench, now: int = START, kind: ScheduleKind = "cron", **fields: object) -> Entry:
+async def create(bench: Bench, now: int = START, kind: ScheduleKind = "cron", **fields: Any) -> Entry:
     if "run_at" not in fields:
         fields.setdefault("cron_expr", "* * * * *")
     made = await schedules.create(bench.core, now, PROJECT, kind, Draft(url=URL, **fields), None)
@@ -26,7 +27,7 @@ async def create(bench: Bench, now: int = START, kind: ScheduleKind = "cron", **
     return made
 
 
-async def update(bench: Bench, now: int, entry: Entry, **fields: object) -> Entry:
+async def update(bench: Bench, now: int, entry: Entry, **fields: Any) -> Entry:
     kind, schedule_id = entry.schedule.kind, entry.schedule.id
     made = await schedules.update(bench.core, now, PROJECT, kind, schedule_id, Draft(**fields), None)
     assert isinstance(made, Entry)
@@ -55,8 +56,8 @@ async def ledger(bench: Bench, entry: Entry) -> list[tuple[str, int, int]]:
         ("ran" if how == "schedule" else "caught up", at, at)
         for at, how, _ in await bench.store.schedules.occurrences(entry.schedule.id, 1 << 60, 1000)
     ]
-    for gap in await bench.store.schedules.gaps(entry.schedule.id, 1 << 60, 1000):
-        found.append((f"{gap.outcome} {gap.reason}", gap.from_at, gap.to_at))
+    gaps = await bench.store.schedules.gaps(entry.schedule.id, 1 << 60, 1000)
+    found += [(f"{gap.outcome} {gap.reason}", gap.from_at, gap.to_at) for gap in gaps]
     return sorted(
         ((what, (first - START) // MINUTE, (last - START) // MINUTE) for what, first, last in found),
         key=lambda line: line[1],
@@ -174,13 +175,26 @@ async def test_a_one_shot_that_came_due_during_a_pause_fires_on_resume(bench: Be
     assert (await resume(bench, START + HOUR, entry)).progress.next_due_at is None
 
 
+async def test_editing_a_one_shot_that_has_fired_does_not_fire_it_again(bench: Bench) -> None:
+    entry = await create(bench, run_at=START)
+    await fire(bench, START)
+    for fields in ({"name": "other"}, {"max_runs": 5}, {"max_runs": None}, {"run_at": START}):
+        edited = await update(bench, START + 1, entry, **fields)
+        assert (edited.progress.next_due_at, edited.progress.completed_at) == (None, START)
+    again = await update(bench, START + 1, entry, run_at=START + MINUTE)
+    assert (again.progress.next_due_at, again.progress.enabled) == (START + MINUTE, True)
+
+
 async def test_resuming_what_runs_leaves_its_timer_alone_even_while_it_fires(bench: Bench) -> None:
     """Both happen between reading and writing: the instant that fired must not come back and be skipped as well."""
     entry = await create(bench, overlap="skip")
+    before = bench.wakes.dispatchers
     resuming = asyncio.ensure_future(resume(bench, START + MINUTE - 1, entry))
     await asyncio.ensure_future(fire(bench, START + MINUTE))
     await resuming
+    assert bench.wakes.dispatchers == before + 1
     await fire(bench, START + MINUTE)
+    assert bench.wakes.dispatchers == before + 1
     assert await ledger(bench, entry) == [("ran", 1, 1)]
     assert (await entry_of(bench.store, entry)).progress.next_due_at == START + 2 * MINUTE
 
@@ -193,6 +207,22 @@ async def test_an_edit_that_meets_a_fire_is_made_again_on_what_the_fire_left(ben
     progress = (await entry_of(bench.store, entry)).progress
     assert progress.completed_at == START + MINUTE
     assert progress.paused_at == START + MINUTE - 1
+
+
+async def test_an_instant_that_fired_while_the_edit_was_on_its_way_is_not_due_again(bench: Bench) -> None:
+    entry = await create(bench, overlap="skip")
+    editing = asyncio.ensure_future(update(bench, START + MINUTE - 1, entry, cron_expr="0 * * * * *"))
+    await asyncio.ensure_future(fire(bench, START + MINUTE))
+    assert (await editing).progress.next_due_at == START + 2 * MINUTE
+    await fire(bench, START + MINUTE + 1)
+    assert await ledger(bench, entry) == [("ran", 1, 1)]
+
+
+async def test_an_edit_after_the_clock_was_set_back_makes_the_schedule_follow_it_again(bench: Bench) -> None:
+    entry = await create(bench)
+    await fire(bench, START + HOUR)
+    edited = await update(bench, START + MINUTE, entry, cron_expr="*/2 * * * *")
+    assert edited.progress.next_due_at == START + 2 * MINUTE
 
 
 async def test_a_schedule_that_has_nothing_left_completes_on_resume(bench: Bench) -> None:
@@ -213,6 +243,14 @@ async def test_a_lower_cap_completes_and_a_higher_one_revives(bench: Bench) -> N
     capped = await update(bench, START + 5 * MINUTE, entry, max_runs=1)
     assert (capped.progress.completed_at, capped.progress.next_due_at) == (START + 5 * MINUTE, None)
     assert (await update(bench, START + 5 * MINUTE, entry, max_runs=None)).progress.enabled
+
+
+async def test_a_cap_counts_the_run_that_was_made_while_the_edit_was_on_its_way(bench: Bench) -> None:
+    entry = await create(bench)
+    editing = asyncio.ensure_future(update(bench, START + MINUTE - 1, entry, max_runs=1))
+    await asyncio.ensure_future(fire(bench, START + MINUTE))
+    edited = await editing
+    assert (edited.progress.run_count, edited.progress.next_due_at, edited.progress.enabled) == (1, None, False)
 
 
 async def test_editing_a_paused_schedule_leaves_it_paused(bench: Bench) -> None:
@@ -285,8 +323,8 @@ async def test_running_now_works_also_during_a_pause_and_wakes_the_dispatcher(be
     assert bench.wakes.dispatchers == before + 1
     with pytest.raises(Conflict):
         await schedules.trigger(bench.core, PROJECT, "cron", entry.schedule.id, None, None)
+    too_large = b"x" * (PAYLOAD_BYTES_MAX + 1)
     with pytest.raises(TooLarge):
-        too_large = b"x" * (PAYLOAD_BYTES_MAX + 1)
         await schedules.trigger(bench.core, PROJECT, "cron", entry.schedule.id, too_large, None)
 
 

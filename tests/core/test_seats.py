@@ -69,7 +69,9 @@ def test_those_passed_over_and_the_others_choose_first_turn_about() -> None:
     assert turns in ([True, False] * 2, [False, True] * 2)
 
 
-@pytest.mark.parametrize(("cursor", "due_at", "expected"), [((9, 5), 7, (7, 0)), ((9, 5), 9, (9, 0)), ((9, 5), 10, (9, 5))])
+@pytest.mark.parametrize(
+    ("cursor", "due_at", "expected"), [((9, 5), 7, (7, 0)), ((9, 5), 9, (9, 0)), ((9, 5), 10, (9, 5))]
+)
 def test_rereading_moves_the_cursor_back_and_never_on(
     cursor: tuple[int, int], due_at: int, expected: tuple[int, int]
 ) -> None:

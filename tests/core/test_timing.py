@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -33,17 +33,17 @@ EVERY_MINUTE = Due(
     gap_id=None,
     gap_key=None,
 )
-FIVE_S = {"cron_expr": "*/5 * * * * *"}
-SECONDS = {"cron_expr": "* * * * * *"}
-ONCE = {"cron_expr": None, "run_at": START}
-BUSY = {"active": 1}
+FIVE_S: dict[str, Any] = {"cron_expr": "*/5 * * * * *"}
+SECONDS: dict[str, Any] = {"cron_expr": "* * * * * *"}
+ONCE: dict[str, Any] = {"cron_expr": None, "run_at": START}
+BUSY: dict[str, Any] = {"active": 1}
 
 
 class Case(NamedTuple):
     """A visit `late` after the start. Instants are told in minutes since then, or in seconds where they are closer."""
 
     name: str
-    due: dict[str, object]
+    due: dict[str, Any]
     late: int
     entries: list[str]
     following: int | None
@@ -221,9 +221,7 @@ CASES = [
     Case("the cap ends a visit", FIVE_S | {"max_runs": 1}, 9 * SECOND, ["run 0"], None, completed=True),
     Case("a cap under a backlog", {"max_runs": 2, "catchup": "all"}, OLD, ["catch up 0", "catch up 1"], None, True),
     Case("missed ones do not count", {"max_runs": 1, "catchup": "skip"}, OLD, ["missed 0-3 (4) not_running"], 4),
-    Case(
-        "skipped ones do not count", BUSY | {"max_runs": 1, "overlap": "skip"}, 0, ["skipped 0-0 (1) overlap"], 1
-    ),
+    Case("skipped ones do not count", BUSY | {"max_runs": 1, "overlap": "skip"}, 0, ["skipped 0-0 (1) overlap"], 1),
     Case("latest with a cap", {"max_runs": 1}, OLD, ["missed 0-2 (3) not_running", "catch up 3"], None, True),
     # A single instant.
     Case("once, on time", ONCE, 0, ["run 0"], None, completed=True),
@@ -298,7 +296,7 @@ def test_a_gap_is_known_by_outcome_and_reason() -> None:
 
 
 def test_first_due_is_the_next_match_or_the_single_instant_however_long_ago() -> None:
-    when = {"dialect": "standard", "timezone": "UTC", "anchor_at": START}
+    when: dict[str, Any] = {"dialect": "standard", "timezone": "UTC", "anchor_at": START}
     assert first_due(cron_expr="* * * * *", run_at=None, after=START, **when) == START + MINUTE
     assert first_due(cron_expr=None, run_at=START - DAY, after=START, **when) == START - DAY
     assert first_due(cron_expr="0 0 9 20 11 * 2025", run_at=None, after=START, **when) is None

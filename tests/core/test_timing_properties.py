@@ -1,4 +1,4 @@
-"""Whatever the clock does between two visits: every instant gets exactly one entry, in order, and the counters agree."""
+"""Whatever the clock does between two visits, every instant gets exactly one entry, in order, and the counts agree."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,9 +19,9 @@ SECRET = new_secret(bytes(range(24)))
 dice = st.binary(min_size=24, max_size=24)
 
 
-async def create(bench: Bench, secret: str = SECRET, **changes: object) -> Key:
+async def create(bench: Bench, secret: str = SECRET, **changes: Any) -> Key:
     fields = {"project": "acme", "name": "a key", "scopes": ("cron:read",), "valid_until": None} | changes
-    made = await tokens.create(bench.core, START, secret=secret, **fields)  # type: ignore[arg-type] # as above
+    made = await tokens.create(bench.core, START, secret=secret, **fields)
     assert isinstance(made, Key)
     return made
 
@@ -56,7 +57,9 @@ def test_a_key_set_by_hand_has_16_to_512_visible_characters(secret: str) -> None
     check_secret(secret, "API_KEY")
 
 
-@pytest.mark.parametrize("secret", ["", "x" * 15, "x" * 513, "x" * 16 + " ", "x" * 16 + "\n", "é" * 16, "x" * 16 + "\x7f"])
+@pytest.mark.parametrize(
+    "secret", ["", "x" * 15, "x" * 513, "x" * 16 + " ", "x" * 16 + "\n", "é" * 16, "x" * 16 + "\x7f"]
+)
 def test_other_keys_set_by_hand_are_refused_without_being_repeated(secret: str) -> None:
     with pytest.raises(Invalid) as caught:
         check_secret(secret, "API_KEY")
@@ -132,6 +135,8 @@ async def test_a_new_key_is_checked_and_made_once(bench: Bench) -> None:
             await create(bench, **wrong)
         assert caught.value.field == field
     assert await tokens.page(bench.core, None, ALL) == []
+    longest = await create(bench, "longest-longest-longest", name="x" * 255, project="y" * 64)
+    await tokens.revoke(bench.core, START, "y" * 64, longest.id)
     keyed = once("k", operation="key.create")
     made = [
         await tokens.create(
@@ -140,7 +145,7 @@ async def test_a_new_key_is_checked_and_made_once(bench: Bench) -> None:
         for secret in ("first-first-first-first", "second-second-second")
     ]
     assert [isinstance(one, Key) for one in made] == [True, False]
-    assert len(await tokens.page(bench.core, None, ALL)) == 1
+    assert len(await tokens.page(bench.core, "a.b_c-1", ALL)) == 1
 
 
 async def test_a_rotated_key_lives_on_for_its_grace(bench: Bench) -> None:

@@ -196,3 +196,20 @@ def test_the_wrong_secret_key_is_refused_at_start(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "cannot be opened with this secret key" in done.stderr
+
+
+def test_a_generated_key_that_was_rotated_away_stays_dead_and_there_is_a_new_one(tmp_path: Path) -> None:
+    def kept() -> str:
+        key: str = json.loads((tmp_path / "data" / "credentials.json").read_text())["api_key"]
+        return key
+
+    with server(tmp_path / "data", MAINSPRING_API_KEY="") as process:
+        first = kept()
+        [listed] = call(process.url, "GET", "/v1/account/keys/list", key=first)[1]["data"]["items"]
+        path = f"/v1/account/keys/rotate/{listed['id']}"
+        assert call(process.url, "POST", path, {"grace_hours": 0}, key=first)[0] == 200
+        assert process.stop() == 0
+        process.start()
+        assert kept() != first
+        assert call(process.url, "GET", "/v1/cron/list", key=first)[0] == 401
+        assert call(process.url, "GET", "/v1/cron/list", key=kept())[0] == 200

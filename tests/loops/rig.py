@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from mainspring.core import ids, schedules
@@ -84,7 +85,7 @@ class Rig:
         self.scheduler = Scheduler(self.bench.core)
         self.dispatcher = Dispatcher(self.bench.core, self.targets, self.clock, lambda: 0.5, node=node)
 
-    async def create(self, host: str = "a", kind: ScheduleKind = "cron", **fields: object) -> Entry:
+    async def create(self, host: str = "a", kind: ScheduleKind = "cron", **fields: Any) -> Entry:
         """A schedule that calls http://HOST/."""
         if "run_at" not in fields:
             fields.setdefault("cron_expr", "* * * * *")

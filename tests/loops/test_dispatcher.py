@@ -11,7 +11,7 @@ from mainspring.core.events import AttemptEnded, Claimed, ResultFenced
 from mainspring.core.limits import HEARTBEAT, HOUR, LEASE, MINUTE, SECOND
 from mainspring.loops.dispatcher import Dispatcher
 from store.making import LEASE as A_LEASE
-from store.making import PROJECT, START, claim, end
+from store.making import PROJECT, START, claim, driver, end
 
 
 async def test_what_was_fired_is_sent_and_its_answer_written(rig: Rig) -> None:
@@ -94,9 +94,7 @@ async def test_what_cannot_be_built_is_not_sent_and_not_tried_again(rig: Rig) ->
     """A stored secret that no longer opens: the run says so, the loop goes on."""
     entry = await rig.create(secret="hush")
     assert entry.target.secret is not None
-    async with rig.bench.store.db.transaction() as tx:
-        await tx.fetch("set_meta", name="x", value="y")
-    rig.bench.store.db.connection.execute("UPDATE targets SET secret = x'00'")
+    driver(rig.bench.store).execute("UPDATE targets SET secret = x'00'")
     fine = await rig.create("b")
     await rig.tick(MINUTE)
     [run] = await rig.runs(entry)
@@ -186,7 +184,7 @@ async def test_results_that_cannot_be_written_are_kept_and_written_later(rig: Ri
     await rig.scheduler.step(rig.clock.advance(MINUTE))
     await rig.dispatcher.step(rig.clock())
     await rig.quiet()
-    connection = rig.bench.store.db.connection
+    connection = driver(rig.bench.store)
     connection.execute("PRAGMA query_only = on")
     for _ in range(2):
         with pytest.raises(Unavailable):
@@ -202,7 +200,7 @@ async def test_seats_are_free_again_when_targets_cannot_be_read(rig: Rig) -> Non
     """Were they not, each such moment would leave fewer of them until nothing is sent any more."""
     await rig.create(retry=5)
     await rig.scheduler.step(rig.clock.advance(MINUTE))
-    connection = rig.bench.store.db.connection
+    connection = driver(rig.bench.store)
     connection.execute("ALTER TABLE targets RENAME COLUMN address TO away")
     with pytest.raises(Unavailable):
         await rig.dispatcher.step(rig.clock())

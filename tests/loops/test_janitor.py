@@ -33,7 +33,7 @@ async def test_a_crowded_schedule_is_thinned_out_a_batch_at_a_time(rig: Rig) -> 
         await rig.bench.store.runs.trigger(START, [manual(entry.schedule.id)] * (PRUNE_BATCH + 10))
     await rig.dispatch()
     janitor = Janitor(rig.bench.core)
-    waits = []
+    waits: list[int] = []
     while not waits or waits[-1] == BREATH:
         waits.append(await janitor.step(rig.clock()))
     assert [len(await rig.runs(entry)) for entry in crowded] == [2, 2, 2]

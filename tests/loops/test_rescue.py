@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from loops.rig import Rig, public
 from mainspring.core import schedules
 from mainspring.core.events import AttemptEnded, Rescued
@@ -11,7 +13,7 @@ from mainspring.loops.dispatcher import Dispatcher
 from store.making import START, claim, manual
 
 
-async def crash_with(rig: Rig, **fields: object) -> Entry:
+async def crash_with(rig: Rig, **fields: Any) -> Entry:
     """A schedule whose run was in flight when the process died."""
     rig.targets.hang("a")
     entry = await rig.create(**fields)

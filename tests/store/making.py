@@ -6,6 +6,7 @@ import contextlib
 import signal
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 import msgspec
 
@@ -17,6 +18,7 @@ from mainspring.core.limits import SECOND
 from mainspring.core.model import Entry, Key, Page, Run, Schedule, Target
 from mainspring.core.ports import Core, Outcome
 from mainspring.core.seats import Seats
+from mainspring.store.sqlite import Connection, SqliteDb
 from mainspring.store.store import Store
 from mainspring.store.vault import SealedVault
 
@@ -142,14 +144,27 @@ class Bench:
         return [event for event in self.events if isinstance(event, kind)]
 
 
-def schedule(**changes: object) -> Schedule:
+def driver(store: Store) -> Connection:
+    """The connection of an embedded store itself, to look behind it."""
+    assert isinstance(store.db, SqliteDb)
+    return store.db.connection
+
+
+def number(store: Store, question: str) -> int:
+    """The one number that an SQL text asks for."""
+    [(answer,)] = driver(store).execute(question)
+    assert isinstance(answer, int)
+    return answer
+
+
+def schedule(**changes: Any) -> Schedule:
     """A schedule for a new row; `run_at` takes the place of the expression."""
     if "run_at" in changes:
         changes.setdefault("cron_expr", None)
     return msgspec.structs.replace(SCHEDULE, **changes)
 
 
-def target(**changes: object) -> Target:
+def target(**changes: Any) -> Target:
     return msgspec.structs.replace(TARGET, **changes)
 
 
@@ -160,7 +175,7 @@ def new(
     return NewSchedule(msgspec.structs.replace(made, origin=to.origin), to, due, once)
 
 
-def new_key(digest: bytes = b"digest", once: Once | None = None, **changes: object) -> NewKey:
+def new_key(digest: bytes = b"digest", once: Once | None = None, **changes: Any) -> NewKey:
     return NewKey(msgspec.structs.replace(KEY, digest=digest, **changes), once)
 
 

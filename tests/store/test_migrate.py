@@ -45,6 +45,10 @@ def connection(path: Path) -> Iterator[Connection]:
     opened.close()
 
 
+def quiet(line: str) -> None:
+    """Nobody listens."""
+
+
 def applied(connection: Connection) -> list[tuple[int, str]]:
     return list(connection.execute("SELECT number, name FROM migrations ORDER BY number"))
 
@@ -64,17 +68,19 @@ def test_a_new_store_gets_every_migration_and_no_backup(ship: Ship, connection: 
 
 def test_a_store_that_is_up_to_date_is_left_alone(ship: Ship, connection: Connection, path: Path) -> None:
     ship(FIRST)
-    migrate(connection, path, START, str)
+    migrate(connection, path, START, quiet)
     assert pending(connection) == []
-    assert migrate(connection, path, START, lambda line: pytest.fail(line)) == []
+    assert migrate(connection, path, START, pytest.fail) == []
 
 
-def test_a_store_with_content_is_backed_up_before_a_later_migration(ship: Ship, connection: Connection, path: Path) -> None:
+def test_a_store_with_content_is_backed_up_before_a_later_migration(
+    ship: Ship, connection: Connection, path: Path
+) -> None:
     ship(FIRST)
-    migrate(connection, path, START, str)
+    migrate(connection, path, START, quiet)
     ship(FIRST, SECOND)
     assert [one.name for one in pending(connection)] == ["step2"]
-    assert [one.number for one in migrate(connection, path, START, str)] == [2]
+    assert [one.number for one in migrate(connection, path, START, quiet)] == [2]
     [backup] = path.parent.glob("*.bak")
     assert backup.name == "store.db.before-0002-2025-11-20T090000.bak"
     assert backup.stat().st_mode & 0o777 == 0o600
@@ -86,44 +92,48 @@ def test_a_store_with_content_is_backed_up_before_a_later_migration(ship: Ship, 
 
 def test_a_store_made_by_a_newer_version_is_refused(ship: Ship, connection: Connection, path: Path) -> None:
     ship(FIRST, SECOND)
-    migrate(connection, path, START, str)
+    migrate(connection, path, START, quiet)
     ship(FIRST)
     with pytest.raises(Conflict, match="migration 2, this version knows 1"):
-        migrate(connection, path, START, str)
+        migrate(connection, path, START, quiet)
 
 
-def test_a_store_whose_applied_migration_is_another_one_is_refused(ship: Ship, connection: Connection, path: Path) -> None:
+def test_a_store_whose_applied_migration_is_another_one_is_refused(
+    ship: Ship, connection: Connection, path: Path
+) -> None:
     ship(FIRST)
-    migrate(connection, path, START, str)
+    migrate(connection, path, START, quiet)
     ship(FIRST + " ", SECOND)
     with pytest.raises(Conflict, match=r"migration 1 \(step1\)"):
         pending(connection)
 
 
-def test_of_a_failed_migration_nothing_is_kept_and_of_those_before_it_all(ship: Ship, connection: Connection, path: Path) -> None:
+def test_of_a_failed_migration_nothing_is_kept_and_of_those_before_it_all(
+    ship: Ship, connection: Connection, path: Path
+) -> None:
     ship(FIRST, "CREATE TABLE b (x INTEGER); INSERT INTO nowhere VALUES (1);")
     with pytest.raises(Unavailable, match="migration 0002 step2 failed"):
-        migrate(connection, path, START, str)
+        migrate(connection, path, START, quiet)
     assert not connection.in_transaction
     assert applied(connection) == [(1, "step1")]
     assert list(connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'b'")) == []
     ship(FIRST, SECOND)
-    assert [one.number for one in migrate(connection, path, START + 1000, str)] == [2]
+    assert [one.number for one in migrate(connection, path, START + 1000, quiet)] == [2]
 
 
 def test_no_migration_without_its_backup(ship: Ship, connection: Connection, path: Path) -> None:
     ship(FIRST)
-    migrate(connection, path, START, str)
+    migrate(connection, path, START, quiet)
     ship(FIRST, SECOND)
     path.with_name("store.db.before-0002-2025-11-20T090000.bak").write_text("an earlier one")
     with pytest.raises(Conflict, match="exists"):
-        migrate(connection, path, START, str)
+        migrate(connection, path, START, quiet)
     assert applied(connection) == [(1, "step1")]
 
 
 def test_a_copy_is_whole_private_and_never_overwrites(ship: Ship, connection: Connection, path: Path) -> None:
     ship(FIRST)
-    migrate(connection, path, START, str)
+    migrate(connection, path, START, quiet)
     to = path.with_name("copy.db")
     copy(connection, to)
     assert to.stat().st_mode & 0o777 == 0o600
@@ -138,7 +148,7 @@ def test_a_copy_is_whole_private_and_never_overwrites(ship: Ship, connection: Co
 
 def test_a_copy_that_cannot_be_written_leaves_no_file_behind(ship: Ship, connection: Connection, path: Path) -> None:
     ship(FIRST)
-    migrate(connection, path, START, str)
+    migrate(connection, path, START, quiet)
     connection.execute("BEGIN")
     to = path.with_name("copy.db")
     with pytest.raises(Unavailable):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from mainspring.core import ids
 from mainspring.core.limits import HOUR, MINUTE
-from mainspring.store.sqlite import Connection, SqliteDb
+from mainspring.store.sqlite import SqliteDb
 from mainspring.store.store import Store, open_sqlite
-from store.making import PROJECT, START, Clock, create
+from store.making import PROJECT, START, Clock, create, driver, number
 
 MANY = 20_000
 SCHEDULES = f"""
@@ -44,33 +45,28 @@ async def large(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Store
     store = await open_sqlite(tmp_path_factory.mktemp("large") / "store.db", Clock())
     await create(store, START)
     for rows in (SCHEDULES, PROGRESS, RUNS):
-        connection(store).execute(rows)
+        driver(store).execute(rows)
     yield store
     await store.close()
 
 
-def connection(store: Store) -> Connection:
-    assert isinstance(store.db, SqliteDb)
-    return store.db.connection
-
-
 NOW = START + MANY
-PAGE = {"project": PROJECT, "state": None, "since": 0, "before": ids.KEY_MAX, "limit": 50}
-ORIGINS = [("http://1:80",), ("http://2:80",)]
+PAGE: dict[str, Any] = {"project": PROJECT, "state": None, "since": 0, "before": ids.KEY_MAX, "limit": 50}
+ORIGINS: list[tuple[Any, ...]] = [("http://1:80",), ("http://2:80",)]
 
 # query → its arguments, the index it goes by, and a bound for its work in units of 100 steps of SQLite's machine
-QUESTIONS: dict[str, tuple[dict[str, object], list[tuple[object, ...]], str, int]] = {
+QUESTIONS: dict[str, tuple[dict[str, Any], list[tuple[Any, ...]], str, int]] = {
     "take_due": ({"now": START + HOUR, "limit": 20}, [], "p USING INDEX progress_due", 30),
     "next_due": ({}, [], "progress USING COVERING INDEX progress_due", 1),
     "next_waiting": ({"lane": "http", "after": NOW}, [], "runs USING COVERING INDEX runs_waiting", 1),
     "find_waiting": (
-        {"lane": "http", "since_at": START + 500, "since_id": 0, "now": NOW, "limit": 20},
+        {"lane": "http", "since_at": START + 500, "since_id": 0, "now": NOW, "below": ids.KEY_MAX, "limit": 20},
         ORIGINS,
         "runs USING COVERING INDEX runs_waiting",
         20,
     ),
     "find_waiting_of_origin": (
-        {"lane": "http", "origin": "http://7:80", "now": NOW, "limit": 20},
+        {"lane": "http", "origin": "http://7:80", "now": NOW, "below": ids.KEY_MAX, "limit": 20},
         [],
         "runs USING COVERING INDEX runs_waiting_by_origin",
         1,
@@ -112,11 +108,11 @@ def test_a_frequent_question_goes_by_its_index(large: Store, name: str) -> None:
     assert isinstance(large.db, SqliteDb)
     query = large.db.queries[name]
     text = query.text if query.table is None else query.with_rows(len(rows))
-    first = connection(large).execute("SELECT min(id) FROM schedules").fetchone()[0]
+    first = number(large, "SELECT min(id) FROM schedules")
     known = {"schedule_id", "id"}
     values = [first if param in known else scalars[param] for param in query.params]
     values += [first + cell if query.name == "get_entries" else cell for row in rows for cell in row]
-    plan = [str(row[3]) for row in connection(large).execute(f"EXPLAIN QUERY PLAN {text}", values)]
+    plan = [str(row[3]) for row in driver(large).execute(f"EXPLAIN QUERY PLAN {text}", values)]
     assert [line for line in plan if index in line], plan
     scans = [line for line in plan if line.startswith("SCAN ") and "USING" not in line]
     assert all(line.split()[1] in {"v", "skipped", "CONSTANT"} or "CONSTANT ROW" in line for line in scans), plan
@@ -132,11 +128,11 @@ def effort(store: Store, text: str, values: list[object]) -> int:
         steps += 1
         return False
 
-    connection(store).set_progress_handler(count, 100)
+    driver(store).set_progress_handler(count, 100)
     try:
-        list(connection(store).execute(text, values))
+        list(driver(store).execute(text, values))
     finally:
-        connection(store).set_progress_handler(None)
+        driver(store).set_progress_handler(None)
     return steps
 
 
@@ -146,5 +142,5 @@ def test_the_measure_of_effort_tells_a_scan_from_a_search(large: Store) -> None:
 
 
 def test_the_store_is_as_large_as_it_says(large: Store) -> None:
-    counts = [connection(large).execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("schedules", "runs")]
+    counts = [number(large, f"SELECT count(*) FROM {table}") for table in ("schedules", "runs")]
     assert counts == [MANY + 1, MANY]

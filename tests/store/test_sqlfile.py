@@ -37,7 +37,10 @@ def test_a_query_is_its_text_with_numbered_parameters(written: Path) -> None:
 
 def test_comments_between_queries_belong_to_nobody(written: Path) -> None:
     text = "-- why\n-- name: one\n-- because\nSELECT 1;\n-- and why\n\n-- name: two\nSELECT 2;\n"
-    assert {name: query.text for name, query in queries(written, text).items()} == {"one": "SELECT 1", "two": "SELECT 2"}
+    assert {name: query.text for name, query in queries(written, text).items()} == {
+        "one": "SELECT 1",
+        "two": "SELECT 2",
+    }
 
 
 def test_a_fragment_stands_for_its_text_in_every_file(written: Path) -> None:
@@ -54,12 +57,29 @@ def test_a_rows_table_is_written_out_for_any_number_of_rows(written: Path) -> No
     assert query.with_rows(2).splitlines()[1] == "UPDATE t SET x = ?1 FROM v WHERE t.id = v.id"
 
 
+def test_on_postgres_a_rows_table_is_one_array_per_column(written: Path) -> None:
+    text = "-- name: put\nWITH @rows(v: id bigint, name text)\nUPDATE t SET x = :x FROM v WHERE t.id = v.id;\n"
+    query = queries(written, text, "postgres")["put"]
+    assert query.text.splitlines() == [
+        "WITH v(id, name) AS (SELECT * FROM unnest($2::bigint[], $3::text[]))",
+        "UPDATE t SET x = $1 FROM v WHERE t.id = v.id",
+    ]
+    assert (query.params, query.table) == (("x",), "v")
+
+
+def test_what_only_postgres_needs_is_not_there_elsewhere(written: Path) -> None:
+    text = "-- name: lock [postgres only]\nSELECT 1 FOR UPDATE;\n-- name: ask\nSELECT 1;\n"
+    assert set(queries(written, text)) == {"ask"}
+    sqlfile._load.cache_clear()
+    assert set(queries(written, text, "postgres")) == {"ask", "lock"}
+
+
 TWINS = "-- name: take [sqlite]\nSELECT {a};\n-- name: take [postgres]\nSELECT {b} FOR UPDATE;\n"
 
 
 def test_each_database_gets_its_own_variant(written: Path) -> None:
     texts = {dialect: queries(written, TWINS.format(a=":x", b=":x"), dialect)["take"].text for dialect in DIALECTS}
-    assert texts == {"sqlite": "SELECT ?1", "postgres": "SELECT ?1 FOR UPDATE"}
+    assert texts == {"sqlite": "SELECT ?1", "postgres": "SELECT $1 FOR UPDATE"}
 
 
 @pytest.mark.parametrize(
@@ -95,4 +115,6 @@ def test_what_would_fail_on_one_of_the_databases_fails_at_once(written: Path, te
 def test_the_queries_of_the_package_load_for_every_database(dialect: Dialect) -> None:
     loaded = load(dialect)
     assert len(loaded) > 50
-    assert not [query.name for query in loaded.values() if "@" in query.text.replace("@rows(", "") and query.table is None]
+    assert not [
+        query.name for query in loaded.values() if "@" in query.text.replace("@rows(", "") and query.table is None
+    ]

@@ -16,9 +16,24 @@ from mainspring.core.ids import KeySource
 from mainspring.core.limits import HOUR
 from mainspring.core.model import Entry
 from mainspring.store import sqlite
-from mainspring.store.sqlite import FileLock, SqliteDb
+from mainspring.store.sqlite import FileLock
 from mainspring.store.store import Store, open_sqlite
-from store.making import ALL, PROJECT, START, Clock, create, entry_of, fire, manual, new, runs_of, schedule, target
+from store.making import (
+    ALL,
+    PROJECT,
+    START,
+    Clock,
+    create,
+    driver,
+    entry_of,
+    fire,
+    manual,
+    new,
+    number,
+    runs_of,
+    schedule,
+    target,
+)
 
 HOLDER = """
 import sys
@@ -75,20 +90,23 @@ async def test_a_store_that_could_not_be_opened_is_not_held(tmp_path: Path) -> N
     FileLock(database).release()
 
 
+async def half_way(store: Store, error: BaseException) -> None:
+    """Write something and fail before the end."""
+    async with store.db.transaction() as tx:
+        await tx.fetch("set_meta", name="a", value="1")
+        raise error
+
+
 async def test_an_error_inside_a_transaction_leaves_nothing_of_it(store: Store) -> None:
     with pytest.raises(ZeroDivisionError):
-        async with store.db.transaction() as tx:
-            await tx.fetch("set_meta", name="a", value="1")
-            raise ZeroDivisionError
+        await half_way(store, ZeroDivisionError())
     assert await store.upkeep.get_meta("a") is None
     await store.upkeep.set_meta("a", "2")
 
 
 async def test_a_cancelled_transaction_leaves_nothing_of_it(store: Store) -> None:
     with pytest.raises(asyncio.CancelledError):
-        async with store.db.transaction() as tx:
-            await tx.fetch("set_meta", name="a", value="1")
-            raise asyncio.CancelledError
+        await half_way(store, asyncio.CancelledError())
     assert await store.upkeep.get_meta("a") is None
 
 
@@ -102,25 +120,23 @@ async def test_a_transaction_within_another_is_a_mistake_that_shows(store: Store
 async def test_a_full_disk_is_said_to_the_callers_and_nothing_is_accepted(tmp_path: Path) -> None:
     clock = Clock()
     store = await open_sqlite(tmp_path / "store.db", clock)
-    assert isinstance(store.db, SqliteDb)
     entry = await create(store, START)
-    limit = store.db.connection.execute("PRAGMA page_count").fetchone()[0] + 4
-    store.db.connection.execute(f"PRAGMA max_page_count = {limit}")
+    limit = number(store, "PRAGMA page_count") + 4
+    driver(store).execute(f"PRAGMA max_page_count = {limit}")
     large = target(payload=b"x" * 100_000)
     answers = await asyncio.gather(*(store.create_schedule(new(to=large)) for _ in range(3)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [Unavailable] * 3
     assert [one.schedule.id for one in await store.schedules.page(PROJECT, "cron", ALL)] == [entry.schedule.id]
     assert await store.schedules.get(PROJECT, "cron", entry.schedule.id) == entry
-    store.db.connection.execute("PRAGMA max_page_count = 1000000")
+    driver(store).execute("PRAGMA max_page_count = 1000000")
     assert isinstance(await store.create_schedule(new(to=large)), Entry)
     await store.close()
 
 
 async def test_of_a_batch_that_does_not_fit_those_that_do_are_written(tmp_path: Path) -> None:
     store = await open_sqlite(tmp_path / "store.db", Clock())
-    assert isinstance(store.db, SqliteDb)
-    limit = store.db.connection.execute("PRAGMA page_count").fetchone()[0] + 10
-    store.db.connection.execute(f"PRAGMA max_page_count = {limit}")
+    limit = number(store, "PRAGMA page_count") + 10
+    driver(store).execute(f"PRAGMA max_page_count = {limit}")
     items = [new(), new(to=target(payload=b"x" * 200_000)), new()]
     answers = await asyncio.gather(*(store.create_schedule(item) for item in items), return_exceptions=True)
     assert [type(answer) for answer in answers] == [Entry, Unavailable, Entry]
@@ -129,9 +145,8 @@ async def test_of_a_batch_that_does_not_fit_those_that_do_are_written(tmp_path: 
 
 async def test_a_store_that_is_gone_is_unavailable_whatever_is_asked_of_it(tmp_path: Path) -> None:
     store = await open_sqlite(tmp_path / "store.db", Clock())
-    assert isinstance(store.db, SqliteDb)
     entry = await create(store, START)
-    store.db.connection.close()
+    driver(store).close()
     for asked in (
         entry_of(store, entry),
         store.schedules.next_due_at(),
@@ -177,9 +192,8 @@ async def test_few_texts_are_prepared_however_many_rows_there_are(tmp_path: Path
 
 
 async def test_the_house_settings_hold(store: Store) -> None:
-    assert isinstance(store.db, SqliteDb)
     answers = {
-        name: store.db.connection.execute(f"PRAGMA {name}").fetchone()[0]
+        name: next(driver(store).execute(f"PRAGMA {name}"))[0]
         for name in ("page_size", "auto_vacuum", "journal_mode", "synchronous", "wal_autocheckpoint")
     }
     assert answers == {
@@ -192,19 +206,17 @@ async def test_the_house_settings_hold(store: Store) -> None:
 
 
 async def test_freed_pages_are_given_back_a_few_at_a_time(store: Store) -> None:
-    assert isinstance(store.db, SqliteDb)
-    connection = store.db.connection
+    connection = driver(store)
     connection.execute("CREATE TABLE heap (block BLOB)")
     connection.executemany("INSERT INTO heap VALUES (randomblob(8000))", [()] * 300)
     connection.execute("DROP TABLE heap")
-    before = connection.execute("PRAGMA freelist_count").fetchone()[0]
+    before = number(store, "PRAGMA freelist_count")
     await store.upkeep.maintain()
-    assert before - connection.execute("PRAGMA freelist_count").fetchone()[0] == 64
+    assert before - number(store, "PRAGMA freelist_count") == 64
 
 
 async def test_what_was_read_back_is_a_whole_row_or_nothing(store: Store) -> None:
     """The schema refuses what no code path may write."""
-    assert isinstance(store.db, SqliteDb)
     entry = await create(store, START)
     for nonsense in (
         f"UPDATE schedules SET run_at = 1 WHERE id = {entry.schedule.id}",
@@ -212,5 +224,5 @@ async def test_what_was_read_back_is_a_whole_row_or_nothing(store: Store) -> Non
         f"UPDATE schedules SET max_runs = 'many' WHERE id = {entry.schedule.id}",
     ):
         with pytest.raises(apsw.ConstraintError):
-            store.db.connection.execute(nonsense)
+            driver(store).execute(nonsense)
     assert KeySource(floor=entry.target.id).next(START) > entry.target.id

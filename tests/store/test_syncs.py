@@ -9,10 +9,11 @@ from pathlib import Path
 import apsw
 import pytest
 
+from mainspring.core.changes import Change
 from mainspring.core.errors import Refused
 from mainspring.core.model import Entry, Key
 from mainspring.store.store import open_sqlite
-from store.making import PROJECT, Clock, create, entry_of, fire, manual, new, new_key, schedule
+from store.making import PROJECT, Clock, create, driver, entry_of, fire, manual, new, new_key, schedule, target
 
 
 class CountedFile(apsw.VFSFile):
@@ -55,6 +56,21 @@ async def test_a_hundred_calls_at_once_cost_one_sync_and_are_on_disk_when_they_r
     made = await asyncio.gather(*(store.create_schedule(new()) for _ in range(100)))
     assert disk.log_syncs - before == 1
     assert len({entry.schedule.id for entry in made if isinstance(entry, Entry)}) == 100
+    await store.close()
+
+
+async def test_large_writes_go_to_the_disk_a_few_mib_at_a_time(disk: CountedDisk, tmp_path: Path) -> None:
+    """One caller's megabytes must not make everybody's transaction a long one."""
+    store = await open_sqlite(tmp_path / "store.db", Clock(), vfs="counted")
+    driver(store).execute("PRAGMA wal_autocheckpoint = 0")
+    large = target(payload=b"x" * 250_000)
+    before = disk.log_syncs
+    made = await asyncio.gather(*(store.create_schedule(new(to=large)) for _ in range(40)))
+    assert disk.log_syncs - before == 3
+    before = disk.log_syncs
+    edits = [Change(entry, entry.schedule, large) for entry in made if isinstance(entry, Entry)]
+    await asyncio.gather(*(store.change_schedule(edit) for edit in edits))
+    assert disk.log_syncs - before == 3
     await store.close()
 
 

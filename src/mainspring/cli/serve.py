@@ -63,7 +63,7 @@ def _flags(args: argparse.Namespace) -> dict[str, str | None]:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    from mainspring import app
+    from mainspring import app, keyring
 
     settings = from_process(_flags(args), file=args.config)
 
@@ -71,7 +71,7 @@ def _serve(args: argparse.Namespace) -> int:
         for host, port in server.addresses:
             print(f"mainspring: listening on {app.url_of(host, port)}", file=sys.stderr)
         if server.secrets.generated:
-            print(f"mainspring: the API key is in {settings.data / app.CREDENTIALS}", file=sys.stderr, flush=True)
+            print(f"mainspring: the API key is in {settings.data / keyring.CREDENTIALS}", file=sys.stderr, flush=True)
 
     app.run(settings, say=_say, started=started)
     return 0

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import shutil
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from mainspring.cli import show
 from mainspring.core.errors import Conflict, Invalid, Refused
 from mainspring.settings import from_process
+
+if TYPE_CHECKING:
+    from mainspring.store.postgres import PostgresDb
+
+R = TypeVar("R")
 
 
 def register(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,7 +39,25 @@ def register(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def _database(args: argparse.Namespace) -> Path:
-    return from_process({"DATA": args.data}).database
+    database = from_process({"DATA": args.data}).database
+    if isinstance(database, Path):
+        return database
+    raise Conflict("this command is for the embedded store", hint="On PostgreSQL use pg_dump and pg_restore.")
+
+
+def _on_shared(url: str, work: Callable[[PostgresDb], Awaitable[R]]) -> R:
+    """Do something with the database at a URL and leave it again."""
+    from mainspring.store.postgres import PostgresDb
+
+    async def whole() -> R:
+        db = PostgresDb(url)
+        try:
+            await db.open()
+            return await work(db)
+        finally:
+            await db.close()
+
+    return asyncio.run(whole())
 
 
 def _existing(args: argparse.Namespace) -> Path:
@@ -42,9 +68,13 @@ def _existing(args: argparse.Namespace) -> Path:
 
 
 def _migrate(args: argparse.Namespace) -> int:
-    from mainspring.store.migrate import migrate, pending
+    from mainspring.store.migrate import migrate, migrate_shared, pending, pending_shared
     from mainspring.store.sqlite import FileLock, connect
 
+    url = from_process({"DATA": args.data}).database
+    if isinstance(url, str):
+        todo = _on_shared(url, pending_shared if args.dry_run else lambda db: migrate_shared(db, args.clock(), print))
+        return _report(args, [f"{migration.number:04d} {migration.name}" for migration in todo])
     path = _existing(args)
     if args.dry_run:
         connection = connect(path, readonly=True)
@@ -55,7 +85,10 @@ def _migrate(args: argparse.Namespace) -> int:
         todo = migrate(connection, path, args.clock(), print)
         lock.release()
     connection.close()
-    names = [f"{migration.number:04d} {migration.name}" for migration in todo]
+    return _report(args, [f"{migration.number:04d} {migration.name}" for migration in todo])
+
+
+def _report(args: argparse.Namespace, names: list[str]) -> int:
     if args.json:
         show.as_json({"applied": not args.dry_run, "migrations": names})
     elif not names:
@@ -130,7 +163,7 @@ def _put_aside(path: Path) -> Path | None:
 def _doctor(args: argparse.Namespace) -> int:
     from mainspring.cli import api
     from mainspring.core import zone_data
-    from mainspring.store.checkup import Finding, examine
+    from mainspring.store.checkup import Finding, examine, examine_shared
 
     findings: list[Finding] = []
     settings = from_process({"DATA": args.data})
@@ -142,7 +175,9 @@ def _doctor(args: argparse.Namespace) -> int:
     key_file = settings.data / "secret.key"
     if key_file.exists() and key_file.stat().st_mode & 0o077:
         findings.append(Finding("secret.key", oct(key_file.stat().st_mode & 0o777), "others can read it: chmod 600"))
-    if settings.database.exists():
+    if isinstance(settings.database, str):
+        findings += _on_shared(settings.database, examine_shared)
+    elif settings.database.exists():
         findings += examine(settings.database)
     else:
         findings.append(Finding("database", "none yet; the first start makes it"))

@@ -37,6 +37,11 @@ class KeySource:
             self._counter = 0
         return self._tick << (_NODE_BITS + _COUNTER_BITS) | self._node | self._counter
 
+    def renumber(self, node: int) -> None:
+        """Go on as another node."""
+        assert 0 <= node < 1 << _NODE_BITS
+        self._node = node << _COUNTER_BITS
+
     def take(self, now: int, count: int) -> list[int]:
         """`count` row keys in ascending order."""
         return [self.next(now) for _ in range(count)]

@@ -11,7 +11,7 @@ from mainspring.core.changes import Change, Fired, ManualRun, NewSchedule, Stale
 from mainspring.core.drafts import Draft, build_schedule, build_target, check_payload, parse_expression
 from mainspring.core.errors import Conflict, Invalid, NotFound
 from mainspring.core.idempotency import Once, Replay
-from mainspring.core.limits import FIRE_BATCH
+from mainspring.core.limits import FIRE_BATCH, GRACE
 from mainspring.core.model import Entry, Page, Run, Schedule, ScheduleKind
 from mainspring.core.ports import Core
 
@@ -204,9 +204,26 @@ def _retime(entry: Entry, schedule: Schedule, now: int, retimed: bool) -> Timing
     if capped:
         return Timing(None, progress.paused_at, progress.completed_at or now)
     if not retimed and not revived:
-        return None
-    due = _first_due(schedule, now)
+        # A new cap was weighed against the runs counted so far, so it holds only if none was made meanwhile.
+        same = schedule.max_runs == entry.schedule.max_runs
+        return None if same else Timing(progress.next_due_at, progress.paused_at, progress.completed_at)
+    due = _first_due(schedule, _entered_until(entry, now))
     return Timing(None if progress.paused_at is not None else due, progress.paused_at, None)
+
+
+def _entered_until(entry: Entry, now: int) -> int:
+    """`now`, or the last instant that fired while the edit was on its way: it must not be due again by the new timing.
+
+    One that lies further ahead fired before the clock was set back; the edit makes the schedule follow the clock again.
+    """
+    schedule, next_due_at = entry.schedule, entry.progress.next_due_at
+    if schedule.cron_expr is None or next_due_at is None:
+        return now
+    expression = parse_expression(schedule.cron_expr, schedule.dialect)
+    fired = cron.last_at_or_before(
+        expression, next_due_at - 1, cron.zone(schedule.timezone), schedule.anchor_at, not_before_ms=now
+    )
+    return fired if fired is not None and fired <= now + GRACE else now
 
 
 def _next_due(schedule: Schedule, now: int) -> int | None:

@@ -66,7 +66,7 @@ async def authenticate(core: Core, now: int, secret: str) -> Principal:
     """Who holds this secret. Raises `Unauthorized`: one answer for unknown, revoked, expired and not yet valid."""
     digest = digest_of(secret)
     key = await core.store.credentials.by_digest(digest)
-    if key is None or not hmac.compare_digest(key.digest, digest) or not _valid(key, now):
+    if key is None or not hmac.compare_digest(key.digest, digest) or not is_valid(key, now):
         raise Unauthorized(
             "a valid API key is needed",
             hint="Send it as `Authorization: Bearer <key>`; `mainspring key list` shows them.",
@@ -112,7 +112,7 @@ async def rotate(
     A repeat (`once`) only makes sure that the old key ends; what it ends at is never moved to later.
     """
     old = await core.store.credentials.get(project, key_id)
-    if old is None or not _valid(old, now):
+    if old is None or not is_valid(old, now):
         raise _no_key()
     made = await core.store.create_key(NewKey(_key(secret, now, project, old.name, old.scopes, old.valid_until), once))
     await core.store.credentials.expire(project, key_id, now + grace_ms)
@@ -136,7 +136,8 @@ def _no_key() -> NotFound:
     return NotFound("there is no such key", hint="`mainspring key list` shows them.")
 
 
-def _valid(key: Key, now: int) -> bool:
+def is_valid(key: Key, now: int) -> bool:
+    """Neither revoked, nor expired, nor before its time."""
     return (
         key.revoked_at is None
         and (key.valid_from is None or now >= key.valid_from)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from mainspring.core.events import Emit, LoopFailed
@@ -35,7 +36,7 @@ class Service:
         self._pace = pace_s
         self._woken = asyncio.Event()
         self._hurried = asyncio.Event()
-        self._stopping = False
+        self._stopped = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -52,7 +53,7 @@ class Service:
 
     async def stop(self) -> None:
         """No further step begins; the one under way ends first."""
-        self._stopping = True
+        self._stopped.set()
         self.hurry()
         if self._task is not None:
             await self._task
@@ -60,7 +61,7 @@ class Service:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         pause = BACKOFF_FIRST
-        while not self._stopping:
+        while not self._stopped.is_set():
             self._woken.clear()
             self._hurried.clear()
             began = loop.time()
@@ -69,15 +70,16 @@ class Service:
                 pause = BACKOFF_FIRST
             except Exception as error:  # noqa: BLE001  # a loop outlives whatever its step met
                 self._emit(LoopFailed(loop=self.name, error=f"{type(error).__name__}: {error}"))
-                await self._sleep(pause)
+                await self._back_off(pause)
                 pause = min(BACKOFF_MAX, pause * 2)
                 continue
             await _wait(self._woken, wait)
             await _wait(self._hurried, began + self._pace - loop.time())
 
-    async def _sleep(self, seconds: float) -> None:
-        if not self._stopping:
-            await asyncio.sleep(seconds)
+    async def _back_off(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopped.wait()
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

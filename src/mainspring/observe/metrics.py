@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -10,6 +14,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
@@ -32,6 +37,35 @@ _REQUEST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
 
 # A second series per counter that says only when this process began; process_start_time_seconds says it too.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves this one untyped
+
+
+class Requests:
+    """API answers and their length. Counted for every request, so in plain numbers (the library's own objects take
+    2 µs of the 24 µs that a request may cost); they become series when somebody looks."""
+
+    def __init__(self) -> None:
+        self._answers: dict[tuple[str, int], int] = {}
+        self._bounds = [round(seconds * 1_000_000) for seconds in _REQUEST]
+        self._buckets = [0] * (len(_REQUEST) + 1)
+        self._total = 0
+
+    def count(self, operation: str, status: int, microseconds: int) -> None:
+        answer = operation, status
+        self._answers[answer] = self._answers.get(answer, 0) + 1
+        self._buckets[bisect_left(self._bounds, microseconds)] += 1
+        self._total += microseconds
+
+    def collect(self) -> Iterator[Metric]:
+        """The series, as the registry asks for them."""
+        answers = CounterMetricFamily("mainspring_requests", "API answers.", labels=["operation", "status"])
+        for (operation, status), count in self._answers.items():
+            answers.add_metric([operation, str(status)], count)
+        yield answers
+        names = [*(str(float(seconds)) for seconds in _REQUEST), "+Inf"]
+        buckets = list(zip(names, accumulate(self._buckets), strict=True))
+        yield HistogramMetricFamily(
+            "mainspring_request_seconds", "Length of API calls.", buckets=buckets, sum_value=self._total / 1_000_000
+        )
 
 
 class Metrics:
@@ -67,12 +101,8 @@ class Metrics:
         self._loops = Counter(
             "mainspring_loop_failures_total", "Loop steps that raised.", ["loop"], registry=self.registry
         )
-        self._requests = Counter(
-            "mainspring_requests_total", "API answers.", ["operation", "status"], registry=self.registry
-        )
-        self._request_time = Histogram(
-            "mainspring_request_seconds", "Length of API calls.", buckets=_REQUEST, registry=self.registry
-        )
+        self._requests = Requests()
+        self.registry.register(self._requests)
         Gauge("mainspring_info", "The running version.", ["version"], registry=self.registry).labels(__version__).set(1)
         self.in_flight = Gauge("mainspring_runs_in_flight", "Attempts under way.", registry=self.registry)
 
@@ -106,8 +136,7 @@ class Metrics:
 
     def on_request(self, operation: str, status: int, microseconds: int) -> None:
         """Count one API answer."""
-        self._requests.labels(operation, str(status)).inc()
-        self._request_time.observe(microseconds / 1_000_000)
+        self._requests.count(operation, status, microseconds)
 
     def text(self) -> bytes:
         """The exposition format."""

@@ -1,14 +1,18 @@
-"""Is a database file sound? Read-only, also while a server uses it."""
+"""Is a database sound? Read-only, also while a server uses it."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from mainspring.core.errors import Refused
-from mainspring.store.migrate import pending
+from mainspring.store.migrate import pending, pending_shared
 from mainspring.store.sqlite import connect
+
+if TYPE_CHECKING:
+    from mainspring.store.postgres import PostgresDb
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -59,7 +63,31 @@ def examine(path: Path) -> list[Finding]:
         findings.append(Finding("file", "sound", None) if verdict == "ok" else Finding("file", "damaged", str(verdict)))
         for subject, question in _QUESTIONS:
             [(count,)] = connection.execute(question)
-            findings.append(Finding(subject, str(count), "please report it with this output" if count else None))
+            findings.append(_counted(subject, count))
     finally:
         connection.close()
     return findings
+
+
+async def examine_shared(db: PostgresDb) -> list[Finding]:
+    """What a look at the tables on PostgreSQL shows."""
+    [(version, size)] = await db.read("describe_database")
+    findings = [Finding("database", f"PostgreSQL {version}, {size / 1_048_576:.1f} MiB")]
+    try:
+        waiting = await pending_shared(db)
+    except Refused as refused:
+        return [*findings, Finding("schema", refused.message, refused.hint)]
+    if waiting:
+        return [*findings, Finding("schema", f"{len(waiting)} migrations pending", "run `mainspring migrate`")]
+    findings.append(Finding("schema", "up to date"))
+    connection = await db.connect({})
+    try:
+        for subject, question in _QUESTIONS:
+            findings.append(_counted(subject, await connection.fetchval(question)))
+    finally:
+        await connection.close()
+    return findings
+
+
+def _counted(subject: str, count: int) -> Finding:
+    return Finding(subject, str(count), "please report it with this output" if count else None)

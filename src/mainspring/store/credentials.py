@@ -12,7 +12,7 @@ from mainspring.core.idempotency import Replay
 from mainspring.core.ids import KeySource
 from mainspring.core.model import Key, Page
 from mainspring.store import rows
-from mainspring.store.db import Db, Tx
+from mainspring.store.db import Db, Tx, again_after_collisions
 from mainspring.store.once import apply_once
 
 
@@ -27,6 +27,7 @@ class CredentialStore:
         found = await self._db.read("key_by_digest", digest=digest)
         return rows.key(found[0]) if found else None
 
+    @again_after_collisions
     async def create(self, now: int, items: Sequence[NewKey]) -> Sequence[Key | Replay | Refused]:
         async with self._db.transaction() as tx:
 
@@ -46,9 +47,11 @@ class CredentialStore:
         await tx.fetch("insert_key", **row)
         return made
 
+    @again_after_collisions
     async def ensure_bootstrap(self, now: int, key: Key) -> None:
         """Make `key` the one bootstrap credential of its kind; the one before it is revoked."""
         async with self._db.transaction() as tx:
+            await tx.hold("hold_bootstrap")
             await tx.fetch("retire_bootstrap", now=now, digest=key.digest, kind=key.kind)
             if await tx.fetch("key_by_digest", digest=key.digest):
                 await tx.fetch("restore_bootstrap", digest=key.digest)
@@ -65,17 +68,23 @@ class CredentialStore:
         found = await self._db.scan("page_keys", project=project, before=before, limit=page.limit)
         return [rows.key(row) for row in found]
 
+    @again_after_collisions
     async def expire(self, project: str, key_id: int, valid_until: int) -> None:
         """The credential is valid until then at the latest."""
         async with self._db.transaction() as tx:
             await tx.fetch("expire_key", id=key_id, project=project, valid_until=valid_until)
 
+    @again_after_collisions
     async def revoke(self, project: str, key_id: int, now: int) -> bool:
         """False when there was nothing to revoke."""
         async with self._db.transaction() as tx:
-            return bool(await tx.fetch("revoke_key", id=key_id, project=project, now=now))
+            revoked = await tx.fetch("revoke_key", id=key_id, project=project, now=now)
+            if not revoked:
+                await tx.hold("hold_answer")
+        return bool(revoked)
 
+    @again_after_collisions
     async def touch(self, used: dict[int, int]) -> None:
         """Note when credentials were last used (id to instant)."""
         async with self._db.transaction() as tx:
-            await tx.many("touch_keys", list(used.items()))
+            await tx.many("touch_keys", sorted(used.items()))

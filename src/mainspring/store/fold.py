@@ -1,8 +1,8 @@
 """Group commit: concurrent calls of one kind become one batch, one transaction, one sync.
 
 At most one batch of a kind is in flight; what arrives meanwhile is the next batch. A batch is capped in rows and bytes.
-When a batch raises, its items are tried one by one, so that strangers do not fail for one caller's row; a caller that
-gives up does not cancel the batch it is in.
+When a batch raises, its items are tried one by one, so that strangers do not fail for one caller's row; but not when
+the database is away, for then it may have been kept. A caller that gives up does not cancel the batch it is in.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from mainspring.core.errors import Refused
 from mainspring.core.limits import FOLD_BYTES_MAX, FOLD_ROWS_MAX
+from mainspring.store.db import Away
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -61,8 +62,9 @@ class Fold(Generic[T, R]):
         try:
             results = await self._batch([item for item, _ in items])
         except Exception as error:  # noqa: BLE001  # every waiting caller must get an answer
-            if len(items) == 1:
-                _settle(items[0][1], error)
+            if len(items) == 1 or isinstance(error, Away):
+                for _, future in items:
+                    _settle(future, error)
                 return
             for item in items:
                 await self._commit([item])

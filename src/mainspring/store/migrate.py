@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from mainspring.core.errors import Conflict, Unavailable
 from mainspring.core.instants import iso
+from mainspring.store.db import Row
 from mainspring.store.sqlfile import Dialect
 from mainspring.store.sqlite import Connection, DriverError
+
+if TYPE_CHECKING:
+    from mainspring.store.postgres import PostgresDb
 
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS migrations (
@@ -52,9 +57,12 @@ def migrations(dialect: Dialect) -> list[Migration]:
 
 def pending(connection: Connection) -> list[Migration]:
     """What `migrate` would apply. Raises `Conflict` for a newer or different schema."""
-    known = migrations("sqlite")
     ledger = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'migrations'").fetchone()
     applied = list(connection.execute("SELECT number, name, sha256 FROM migrations ORDER BY number")) if ledger else []
+    return _outstanding(applied, migrations("sqlite"))
+
+
+def _outstanding(applied: Sequence[Row], known: list[Migration]) -> list[Migration]:
     if len(applied) > len(known):
         raise Conflict(
             f"the database is at migration {applied[-1][0]}, this version knows {len(known)}",
@@ -92,11 +100,50 @@ def migrate(connection: Connection, path: Path, now: int, say: Callable[[str], N
         except DriverError as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            raise Unavailable(
-                f"migration {migration.number:04d} {migration.name} failed: {error}",
-                hint="Nothing of it was kept. Check free disk space, then start again.",
-            ) from error
+            raise _failed(migration, error) from error
     return todo
+
+
+async def pending_shared(db: PostgresDb) -> list[Migration]:
+    """What `migrate_shared` would apply. Raises `Conflict` for a newer or different schema."""
+    [(ledger,)] = await db.read("find_ledger")
+    return _outstanding(await db.read("get_migrations") if ledger else [], migrations("postgres"))
+
+
+async def migrate_shared(db: PostgresDb, now: int, say: Callable[[str], None]) -> list[Migration]:
+    """Apply what is pending on PostgreSQL; returns it. Of several nodes one does it, the others wait for it.
+
+    There is no backup here: that is the matter of whoever runs the server.
+    """
+    done: list[Migration] = []
+    while True:
+        async with db.transaction(leased=False) as tx:
+            await tx.hold("hold_migrations")
+            await tx.fetch("make_ledger")
+            todo = _outstanding(await tx.fetch("get_migrations"), migrations("postgres"))
+            if not todo:
+                return done
+            migration = todo[0]
+            say(f"migrating: {migration.number:04d} {migration.name}")
+            try:
+                await tx.script(migration.text)
+            except Exception as error:
+                raise _failed(migration, error) from error
+            await tx.fetch(
+                "note_migration",
+                number=migration.number,
+                name=migration.name,
+                sha256=migration.sha256,
+                applied_at=now,
+            )
+        done.append(migration)
+
+
+def _failed(migration: Migration, error: Exception) -> Unavailable:
+    return Unavailable(
+        f"migration {migration.number:04d} {migration.name} failed: {error}",
+        hint="Nothing of it was kept. Check free disk space, then start again.",
+    )
 
 
 def copy(connection: Connection, to: Path) -> None:

@@ -29,13 +29,12 @@ async def apply_once(
     A key that occurs twice in one batch takes effect once; the second gets the first one's answer. Refusals
     and stale edits are not kept: the same request may succeed later.
     """
-    keyed = {_scope(once) for item in items if (once := once_of(item)) is not None}
+    keyed = sorted({_scope(once) for item in items if (once := once_of(item)) is not None})
     if not keyed:
         return list(await effect(items))
-    known = {
-        (row[0], row[1], row[2]): row
-        for row in await tx.fetch_in("find_idempotency", sorted(keyed), since=now - IDEMPOTENCY_WINDOW)
-    }
+    since = now - IDEMPOTENCY_WINDOW
+    await tx.hold("hold_keys", keyed, now=now, since=since)
+    known = {(row[0], row[1], row[2]): row for row in await tx.fetch_in("find_idempotency", keyed, since=since)}
     answers: list[R | Refused | Replay | None] = [None] * len(items)
     fresh: list[int] = []
     first: dict[Scope, int] = {}
@@ -60,6 +59,8 @@ async def apply_once(
             kept[index] = (*_scope(once), once.body_hash, answer.full, answer.bare, now)
     if kept:
         await tx.many("insert_idempotency", [row[:6] for row in kept.values()], now=now)
+    if dropped := [scope for scope, index in first.items() if index not in kept]:
+        await tx.hold("drop_keys", dropped)
     for index, earlier in repeats:
         once = once_of(items[index])
         assert once is not None
@@ -76,6 +77,8 @@ async def recall(db: Db, now: int, scope: Scope, body_hash: bytes) -> Replay | N
     found = await db.read_in("find_idempotency", [scope], since=now - IDEMPOTENCY_WINDOW)
     if not found:
         return None
+    async with db.transaction() as tx:
+        await tx.hold("hold_answer")
     answer = _replay(body_hash, found[0], now)
     if isinstance(answer, Refused):
         raise answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from mainspring.core.changes import Claim, FollowUp, ManualRun, Result
 from mainspring.core.errors import Conflict, NotFound, Refused
@@ -13,7 +14,8 @@ from mainspring.core.limits import OVERLAP_QUEUE_MAX
 from mainspring.core.model import FINAL_STATES, Attempt, Entry, Page, Run, RunState, Target
 from mainspring.core.seats import Seats
 from mainspring.store import rows
-from mainspring.store.db import Db, Row, Tx
+from mainspring.store.db import Db, Row, Tx, again_after_collisions
+from mainspring.store.horizon import Horizon
 from mainspring.store.once import apply_once
 from mainspring.store.turns import promote
 
@@ -24,18 +26,22 @@ _SCAN = 256
 class RunStore:
     """One method, one transaction."""
 
-    def __init__(self, db: Db, keys: KeySource) -> None:
+    def __init__(self, db: Db, keys: KeySource, horizon: Horizon) -> None:
         self._db = db
         self._keys = keys
+        self._horizon = horizon
 
+    @again_after_collisions
     async def trigger(self, now: int, items: Sequence[ManualRun]) -> Sequence[Run | Replay | Refused]:
         """Make runs by hand, under each schedule's overlap policy; paused and completed schedules too."""
-        async with self._db.transaction() as tx:
+        with self._horizon.writing(self._keys.next(now), now):
+            async with self._db.transaction() as tx:
 
-            async def insert(fresh: Sequence[ManualRun]) -> list[Run | Refused]:
-                return [await self._trigger(tx, now, item) for item in fresh]
+                async def insert(fresh: Sequence[ManualRun]) -> list[Run | Refused]:
+                    await tx.hold("hold_progress", [(one,) for one in {item.schedule_id for item in fresh}])
+                    return [await self._trigger(tx, now, item) for item in fresh]
 
-            return await apply_once(tx, now, items, lambda item: item.once, insert)
+                return await apply_once(tx, now, items, lambda item: item.once, insert)
 
     async def _trigger(self, tx: Tx, now: int, item: ManualRun) -> Run | Refused:
         found = await tx.fetch_in("get_entries", [(item.schedule_id,)])
@@ -59,12 +65,13 @@ class RunStore:
         [row] = await tx.fetch("get_run", id=run_id, project=item.project)
         return rows.run(row)
 
+    @again_after_collisions
     async def claim(self, now: int, *, lane: str, node: int, lease_until: int, seats: Seats) -> list[Claim]:
         """Take due runs of the lane, each with its next attempt number, as far as seats allow; in due order, but for
         origins whose seats were all taken a moment ago.
 
-        When this returns the runs are on disk; that they are taken is a few ms later (`durable` waits for that). The
-        seats of what was taken are taken then; when it raises, none are.
+        Takes none that may not be on disk yet; that it has taken them is on disk a few ms later (`durable` waits for
+        it). The seats of what was taken are taken when this returns; when it raises, none are.
         """
         picked: dict[int, str] = {}
         try:
@@ -78,11 +85,10 @@ class RunStore:
                 rows_claimed = await tx.many(
                     "claim_runs", [(run_id,) for run_id in picked], now=now, lease_until=lease_until, node=node
                 )
-            if picked:
-                await self._db.settled()
         except BaseException:
             for origin in picked.values():
                 seats.give_back(origin)
+            seats.reread()
             raise
         seats.cursor = cursor
         claims = [rows.claim(row, now) for row in rows_claimed]
@@ -97,7 +103,8 @@ class RunStore:
             room = seats.room(origin)
             if room <= 0:
                 continue
-            found = await tx.fetch("find_waiting_of_origin", lane=lane, origin=origin, now=now, limit=room)
+            below = self._horizon.key
+            found = await tx.fetch("find_waiting_of_origin", lane=lane, origin=origin, now=now, below=below, limit=room)
             for (run_id,) in found:
                 seats.take(origin)
                 picked[run_id] = origin
@@ -107,10 +114,20 @@ class RunStore:
     async def _pick(self, tx: Tx, now: int, lane: str, seats: Seats, picked: dict[int, str]) -> tuple[int, int]:
         """Pick in due order from the cursor on; returns the new cursor, (due_at, id) of the last run looked at."""
         cursor = seats.cursor if seats.cursor[0] <= now else (0, 0)
+        if lag := self._db.commit_lag_ms:
+            # Another node may have written behind it what was still on its way when this one looked there.
+            cursor = cursor[0] - lag, 0
         while seats.free > 0:
             skipped = [(origin,) for origin in seats.passed_over()]
             found = await tx.fetch_in(
-                "find_waiting", skipped, lane=lane, since_at=cursor[0], since_id=cursor[1], now=now, limit=_SCAN
+                "find_waiting",
+                skipped,
+                lane=lane,
+                since_at=cursor[0],
+                since_id=cursor[1],
+                now=now,
+                below=self._horizon.key,
+                limit=_SCAN,
             )
             for run_id, origin, due_at in found:
                 if run_id not in picked:
@@ -120,7 +137,7 @@ class RunStore:
                         picked[run_id] = origin
                 cursor = due_at, run_id
             if len(found) < _SCAN:
-                return now, 0
+                return self._horizon.until(now), 0
         return cursor
 
     async def durable(self) -> None:
@@ -136,22 +153,30 @@ class RunStore:
         found = await self._db.read_in("get_targets", [(target_id,) for target_id in ids])
         return {row[0]: rows.target(row) for row in found}
 
+    @again_after_collisions
     async def finish(self, now: int, results: Sequence[Result]) -> list[Result]:
         """Write how attempts ended, with everything that follows. Returns those refused because the run was no longer
         theirs (the attempt number is the fence). It may be lost in a power cut of the next few ms; the attempt is then
         an interrupted one."""
         makes_runs = any(result.follow_up is not None for result in results)
-        async with self._db.transaction("before_use" if makes_runs else "soon") as tx:
-            stopped = await self._stopped(tx, results)
-            ending = [_cancelled(result, stopped) for result in results]
-            done = {row[0] for row in await tx.many("finish_runs", [_finish_row(result) for result in ending])}
-            kept = [result for result in ending if result.claim.run_id in done]
-            tried = [result for result in results if result.claim.run_id in done]
-            attempts = [_attempt_row(r) for r in tried if r.state == "retrying" or r.claim.attempt > 1]
-            if attempts:
-                await tx.many("insert_attempts", attempts)
-            await self._settle(tx, now, [result for result in kept if result.state in FINAL_STATES])
-            await self._follow_up(tx, now, [r.follow_up for r in kept if r.state == "failed" and r.follow_up])
+        writing = self._horizon.writing(self._keys.next(now), now) if makes_runs else nullcontext()
+        with writing:
+            async with self._db.transaction("now" if makes_runs else "soon") as tx:
+                return await self._finish(tx, now, results)
+
+    async def _finish(self, tx: Tx, now: int, results: Sequence[Result]) -> list[Result]:
+        results = sorted(results, key=lambda result: result.claim.run_id)
+        await tx.hold("hold_progress", [(one,) for one in {r.claim.schedule_id for r in results} if one is not None])
+        stopped = await self._stopped(tx, results)
+        ending = [_cancelled(result, stopped) for result in results]
+        done = {row[0] for row in await tx.many("finish_runs", [_finish_row(result) for result in ending])}
+        kept = [result for result in ending if result.claim.run_id in done]
+        tried = [result for result in results if result.claim.run_id in done]
+        attempts = [_attempt_row(r) for r in tried if r.state == "retrying" or r.claim.attempt > 1]
+        if attempts:
+            await tx.many("insert_attempts", attempts)
+        await self._settle(tx, now, [result for result in kept if result.state in FINAL_STATES])
+        await self._follow_up(tx, now, [r.follow_up for r in kept if r.state == "failed" and r.follow_up])
         return [result for result in ending if result.claim.run_id not in done]
 
     async def _stopped(self, tx: Tx, results: Sequence[Result]) -> dict[int, str]:
@@ -181,14 +206,18 @@ class RunStore:
         await tx.many("insert_targets", targets)
         await tx.many("insert_runs", runs)
 
+    @again_after_collisions
     async def renew(self, node: int, run_ids: Sequence[int], lease_until: int) -> None:
-        """Lengthen the leases of the runs in flight on this node."""
+        """Lengthen the leases of the runs in flight on this node; not of those that another has taken over."""
         async with self._db.transaction("soon") as tx:
-            await tx.many("renew_leases", [(run_id,) for run_id in run_ids], node=node, lease_until=lease_until)
+            await tx.many("renew_leases", [(run_id,) for run_id in sorted(run_ids)], node=node, lease_until=lease_until)
 
+    @again_after_collisions
     async def expired(self, now: int, limit: int, *, everything: bool = False) -> list[Run]:
-        """Running runs whose lease is over; with `everything`, all running ones (orphans at start)."""
-        found = await self._db.read("expired_runs", now=now, everything=int(everything), limit=limit)
+        """Running runs whose lease is over, for the caller to finish as interrupted; with `everything`, all running
+        ones (orphans at start). Among nodes, each goes to one caller, who has 30 s for it."""
+        async with self._db.transaction("soon") as tx:
+            found = await tx.fetch("expired_runs", now=now, everything=int(everything), limit=limit)
         return [rows.run(row) for row in found]
 
     async def get(self, project: str, run_id: int) -> tuple[Run, list[Attempt]] | None:

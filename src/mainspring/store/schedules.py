@@ -14,7 +14,8 @@ from mainspring.core.limits import FOLD_ROWS_MAX
 from mainspring.core.model import Entry, Gap, Page, Progress, Schedule, ScheduleKind
 from mainspring.core.timing import Due, Plan, PlannedGap, PlannedRun
 from mainspring.store import rows
-from mainspring.store.db import Db, Row, Tx
+from mainspring.store.db import Db, Row, Tx, again_after_collisions
+from mainspring.store.horizon import Horizon
 from mainspring.store.once import apply_once
 from mainspring.store.turns import promote
 
@@ -42,10 +43,12 @@ _EDITED = (
 class ScheduleStore:
     """One method, one transaction."""
 
-    def __init__(self, db: Db, keys: KeySource) -> None:
+    def __init__(self, db: Db, keys: KeySource, horizon: Horizon) -> None:
         self._db = db
         self._keys = keys
+        self._horizon = horizon
 
+    @again_after_collisions
     async def create(self, now: int, items: Sequence[NewSchedule]) -> Sequence[Entry | Replay | Refused]:
         """Insert schedules with their targets and timers."""
         async with self._db.transaction() as tx:
@@ -76,8 +79,11 @@ class ScheduleStore:
                 return entry
         return None
 
+    @again_after_collisions
     async def was_deleted(self, project: str, kind: ScheduleKind, schedule_id: int) -> bool:
+        """Whether this project had such a schedule and deleted it; as good a promise as deleting it now."""
         async with self._db.transaction() as tx:
+            await tx.hold("hold_answer")
             return bool(await tx.fetch("get_deleted", id=schedule_id, project=project, kind=kind))
 
     async def page(self, project: str, kind: ScheduleKind, page: Page) -> list[Entry]:
@@ -86,12 +92,14 @@ class ScheduleStore:
         found = await self._db.scan("page_entries", project=project, kind=kind, before=before, limit=page.limit)
         return [rows.entry(row) for row in found]
 
+    @again_after_collisions
     async def change(self, now: int, items: Sequence[Change]) -> Sequence[Entry | Stale | Refused | Replay]:
         """Apply edits. An edit is `Stale` and changes nothing when its schedule has another version meanwhile, or
         has fired when the edit sets the timer."""
         async with self._db.transaction() as tx:
 
             async def edit(fresh: Sequence[Change]) -> list[Entry | Stale]:
+                await tx.hold("hold_progress", [(one,) for one in {item.schedule.id for item in fresh}])
                 return [await self._change(tx, now, item) for item in fresh]
 
             return await apply_once(tx, now, items, lambda item: item.once, edit)
@@ -138,21 +146,24 @@ class ScheduleStore:
             last_state = "cancelled" if reason == "cancelled" else None
             await tx.fetch("stop_progress", id=schedule_id, now=now, last_state=last_state)
 
+    @again_after_collisions
     async def fire(self, now: int, plan: Callable[[Due, int], Plan], limit: int) -> Fired:
         """Take at most `limit` due schedules, plan each, advance them and write their runs and gaps: all or nothing.
 
         Fewer when they have a backlog: no schedule is taken once there are 1,000 runs and gaps to write.
         """
-        async with self._db.transaction("before_use") as tx:
-            plans: list[Plan] = []
-            entries = 0
-            for row in await tx.fetch("take_due", now=now, limit=limit):
-                if entries >= FOLD_ROWS_MAX:
-                    break
-                plans.append(plan(Due(*row), now))
-                entries += len(plans[-1].entries)
-            made = await self._write(tx, now, plans)
-            [(next_due_at,)] = await tx.fetch("next_due")
+        with self._horizon.writing(self._keys.next(now), now):
+            async with self._db.transaction() as tx:
+                plans: list[Plan] = []
+                entries = 0
+                held = await tx.hold("hold_due", now=now, limit=limit)
+                for row in await tx.fetch_in("take_due", held, now=now, limit=limit):
+                    if entries >= FOLD_ROWS_MAX:
+                        break
+                    plans.append(plan(Due(*row), now))
+                    entries += len(plans[-1].entries)
+                made = await self._write(tx, now, plans)
+                [(next_due_at,)] = await tx.fetch("next_due")
         return Fired(
             schedules=len(plans),
             runs=made,
@@ -205,6 +216,7 @@ class ScheduleStore:
         found = await self._db.scan("page_occurrence_runs", schedule_id=schedule_id, before=before, limit=limit)
         return [(row[0], row[1], row[2]) for row in found]
 
+    @again_after_collisions
     async def rezone(self, now: int, next_of: Callable[[str, str, str, int], int | None]) -> int:
         """Recompute the next instant of every schedule in a local zone; returns how many moved."""
         moved = after = 0
@@ -214,12 +226,13 @@ class ScheduleStore:
                 return moved
             after = page[-1][0]
             changed = [
-                (schedule_id, seen, instant)
-                for schedule_id, expr, dialect, timezone, anchor_at, seen in page
+                (schedule_id, version, seen, instant)
+                for schedule_id, expr, dialect, timezone, anchor_at, version, seen in page
                 if (instant := next_of(expr, dialect, timezone, anchor_at)) != seen
             ]
             if changed:
                 async with self._db.transaction() as tx:
+                    await tx.hold("hold_progress", [row[:1] for row in changed])
                     await tx.many("move_due", changed)
                 moved += len(changed)
 

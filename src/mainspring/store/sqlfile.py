@@ -1,8 +1,9 @@
 """Named queries in .sql files, compiled once for one database.
 
-    -- name: finish_runs              a query for both databases
-    -- name: claim_runs [sqlite]      one of two variants, side by side, where the databases differ
-    -- fragment: run_columns          text that `@run_columns` stands for
+    -- name: finish_runs                    a query for both databases
+    -- name: claim_runs [sqlite]            one of two variants, side by side, where the databases differ
+    -- name: hold_progress [postgres only]  what a database with one writer has no use for
+    -- fragment: run_columns                text that `@run_columns` stands for
 
 `:name` is a parameter. `@rows(v: id bigint, state text)` in a WITH list stands for a table `v` of the caller's rows:
 `VALUES` on SQLite, `unnest` of one array per column on PostgreSQL.
@@ -20,15 +21,19 @@ import msgspec
 
 Dialect = Literal["sqlite", "postgres"]
 DIALECTS: tuple[Dialect, ...] = ("sqlite", "postgres")
+ONLY = "postgres only"
 
-_HEADER = re.compile(r"^-- (name|fragment): (\w+)(?: \[(\w+)\])?\s*$")
+_HEADER = re.compile(r"^-- (name|fragment): (\w+)(?: \[(\w+(?: only)?)\])?\s*$")
 _ROWS = re.compile(r"@rows\((\w+): ([^)]*)\)")
 _FRAGMENT = re.compile(r"@(\w+)(?!\w|\()")
 _PARAM = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
 
 class Query(msgspec.Struct, frozen=True):
-    """One compiled query. `params` are its scalars in order; `columns` the columns of its rows table, if it has one."""
+    """One compiled query. `params` are its scalars in order; `columns` the columns of its rows table, if it has one.
+
+    For PostgreSQL the text is complete: scalars are $1..$s, and one array per column of the rows table follows.
+    """
 
     name: str
     text: str
@@ -70,12 +75,13 @@ def _load(dialect: Dialect) -> dict[str, Query]:
                 variants[name][variant] = text
     queries = {}
     for name, texts in variants.items():
-        if set(texts) not in ({""}, set(DIALECTS)):
+        if set(texts) not in ({""}, {ONLY}, set(DIALECTS)):
             raise ValueError(f"query {name} needs one shared text or one for each of {DIALECTS}")
-        twins = {variant: _compile(name, text, fragments) for variant, text in texts.items()}
+        twins = {variant: _compile(name, text, fragments, dialect) for variant, text in texts.items()}
         if len({(frozenset(twin.params), twin.columns) for twin in twins.values()}) > 1:
             raise ValueError(f"the variants of query {name} take different parameters")
-        queries[name] = twins.get("") or twins[dialect]
+        if ONLY not in twins or dialect == "postgres":
+            queries[name] = twins.get("") or twins.get(ONLY) or twins[dialect]
     return queries
 
 
@@ -92,7 +98,7 @@ def _split(source: str) -> Iterator[tuple[str, str, str, str]]:
             lines.append(line)
 
 
-def _compile(name: str, text: str, fragments: dict[str, str]) -> Query:
+def _compile(name: str, text: str, fragments: dict[str, str], dialect: Dialect) -> Query:
     def expand(match: re.Match[str]) -> str:
         if match[1] not in fragments:
             raise ValueError(f"query {name} names an unknown fragment @{match[1]}")
@@ -111,11 +117,15 @@ def _compile(name: str, text: str, fragments: dict[str, str]) -> Query:
     for param in _PARAM.findall(outside):
         if param not in params:
             params.append(param)
-    numbered = _PARAM.sub(lambda m: f"?{params.index(m[1]) + 1}" if m[1] in params else m[0], text)
-    return Query(
-        name=name,
-        text=numbered,
-        params=tuple(params),
-        columns=columns,
-        table=rows[0][0] if rows else None,
-    )
+    mark = "$" if dialect == "postgres" else "?"
+    numbered = _PARAM.sub(lambda m: f"{mark}{params.index(m[1]) + 1}" if m[1] in params else m[0], text)
+    table = rows[0][0] if rows else None
+    if table and dialect == "postgres":
+        numbered = _ROWS.sub(lambda _: _unnested(table, columns, len(params) + 1), numbered)
+    return Query(name=name, text=numbered, params=tuple(params), columns=columns, table=table)
+
+
+def _unnested(table: str, columns: tuple[tuple[str, str], ...], first: int) -> str:
+    names = ", ".join(column for column, _ in columns)
+    arrays = ", ".join(f"${at}::{kind}[]" for at, (_, kind) in enumerate(columns, first))
+    return f"{table}({names}) AS (SELECT * FROM unnest({arrays}))"  # noqa: S608  # names from our own .sql files

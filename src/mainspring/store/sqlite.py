@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import assert_never
 
 import apsw
 
@@ -134,11 +133,15 @@ class SqliteTx:
             at += size
         return returned
 
+    async def hold(self, query: str, rows: Sequence[Sequence[object]] = (), **scalars: object) -> list[Row]:
+        return []
+
 
 class SqliteDb:
     """The database file: the write connection, and a reader with its own thread."""
 
     dialect: Dialect = "sqlite"
+    commit_lag_ms = 0
 
     def __init__(self, path: Path, *, vfs: str | None = None) -> None:
         self._lock = FileLock(path)
@@ -151,7 +154,6 @@ class SqliteDb:
             raise _unavailable(error) from error
         self._syncer: Syncer | None = None
         self._commits = 0
-        self._needed = 0
         self._reader: apsw.Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-reader")
 
@@ -174,19 +176,8 @@ class SqliteDb:
             return
         self._commits += 1
         self._syncer.want(self._commits)
-        match durability:
-            case "now":
-                await self._syncer.wait(self._commits)
-            case "before_use":
-                self._needed = self._commits
-            case "soon":
-                pass
-            case _ as never:
-                assert_never(never)
-
-    async def settled(self) -> None:
-        if self._syncer is not None:
-            await self._syncer.wait(self._needed)
+        if durability == "now":
+            await self._syncer.wait(self._commits)
 
     async def durable(self) -> None:
         if self._syncer is not None:
@@ -222,14 +213,16 @@ class SqliteDb:
             raise _unavailable(error) from error
 
     async def close(self) -> None:
-        if self._syncer is not None:
-            await self._syncer.wait(self._commits)
-            self._syncer.close()
-        self._thread.shutdown()
-        if self._reader is not None:
-            self._reader.close()
-        self._writer.close()
-        self._lock.release()
+        try:
+            await self.durable()
+        finally:
+            if self._syncer is not None:
+                self._syncer.close()
+            self._thread.shutdown()
+            if self._reader is not None:
+                self._reader.close()
+            self._writer.close()
+            self._lock.release()
 
 
 _texts: dict[tuple[str, int], str] = {}

@@ -4,36 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mainspring.core.changes import Change, ManualRun, NewKey, NewSchedule, Stale
 from mainspring.core.idempotency import Replay
 from mainspring.core.ids import KeySource
-from mainspring.core.model import Entry, Key, Run
+from mainspring.core.limits import MINUTE
+from mainspring.core.model import Entry, Key, Run, Target
+from mainspring.core.ports import Wakeup
 from mainspring.store.credentials import CredentialStore
 from mainspring.store.db import Db
 from mainspring.store.fold import Fold
+from mainspring.store.horizon import Horizon
 from mainspring.store.migrate import migrate
 from mainspring.store.once import recall
 from mainspring.store.runs import RunStore
 from mainspring.store.schedules import ScheduleStore
 from mainspring.store.sqlite import SqliteDb
+from mainspring.store.syncer import sync_ms
 from mainspring.store.upkeep import UpkeepStore
+
+if TYPE_CHECKING:
+    from mainspring.store.membership import Membership
+
+# Beyond this, syncing on the event loop holds up too much (measured: below it, inline is the faster of the two).
+SLOW_SYNC_MS = 0.5
 
 
 class Store:
-    """Everything that lasts. `clock` gives `now` for the folds, whose batches begin later than their callers."""
+    """Everything that lasts. `clock` gives `now`, for everybody: among nodes it is the database's. `membership`: this
+    process is one node of many; without it the store is this process's alone."""
 
-    def __init__(self, db: Db, keys: KeySource, clock: Callable[[], int]) -> None:
+    def __init__(self, db: Db, keys: KeySource, clock: Callable[[], int], membership: Membership | None = None) -> None:
         self.db = db
-        self.schedules = ScheduleStore(db, keys)
-        self.runs = RunStore(db, keys)
+        self.clock = clock
+        self._keys = keys
+        self._membership = membership
+        horizon = Horizon()
+        self.schedules = ScheduleStore(db, keys, horizon)
+        self.runs = RunStore(db, keys, horizon)
         self.credentials = CredentialStore(db, keys)
         self.upkeep = UpkeepStore(db)
         self.create_schedule: Fold[NewSchedule, Entry | Replay] = Fold(
-            lambda items: self.schedules.create(clock(), items), _schedule_size
+            lambda items: self.schedules.create(clock(), items), lambda item: _size(item.target)
         )
         self.change_schedule: Fold[Change, Entry | Replay | Stale] = Fold(
-            lambda items: self.schedules.change(clock(), items)
+            lambda items: self.schedules.change(clock(), items), lambda item: _size(item.target)
         )
         self.trigger_run: Fold[ManualRun, Run | Replay] = Fold(
             lambda items: self.runs.trigger(clock(), items), lambda item: len(item.payload or b"")
@@ -44,8 +60,53 @@ class Store:
         """The answer kept for an idempotency key, None for a new one. Raises `Invalid` for another body."""
         return await recall(self.db, now, (project, operation, key), body_hash)
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other process can be using the store: what was under way when it was opened is nobody's."""
+        return self._membership is None
+
+    @property
+    def node(self) -> int:
+        """This node's number, as it was when the store was opened."""
+        return 0 if self._membership is None else self._membership.lease.number
+
+    def wakeups(self, local: Wakeup) -> Wakeup:
+        """Wake-ups that reach the loops of this process and of every other node."""
+        return local if self._membership is None else self._membership.shared(local)
+
+    async def beat(self, now: int) -> int:
+        """A node's sign of life, to be given regularly; ms until the next one is due. Raises `Unavailable`."""
+        return MINUTE if self._membership is None else await self._membership.beat(self._keys)
+
+    def problem(self) -> str | None:
+        """Why this node should be given no work although the database answers, if there is a reason."""
+        return None if self._membership is None else self._membership.problem()
+
     async def close(self) -> None:
+        if self._membership is not None:
+            await self._membership.leave()
         await self.db.close()
+
+
+async def open_store(
+    where: Path | str,
+    wall: Callable[[], int],
+    ticks: Callable[[], int],
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    sync: str = "auto",
+) -> Store:
+    """Open the store in a file, or at a `postgresql://…` URL. `wall`: the clock, ms UTC; `ticks`: a steady one, ns.
+
+    `sync`: who waits for the disk of an embedded store: `inline`, the event loop; `helper`, a process; `auto`, by the
+    disk's speed.
+    """
+    if isinstance(where, Path):
+        aside = sync == "helper" or (sync == "auto" and sync_ms(where.parent, ticks) > SLOW_SYNC_MS)
+        return await open_sqlite(where, wall, say=say, sync_aside=aside)
+    from mainspring.store.shared import open_postgres  # noqa: PLC0415  # the embedded store carries no second driver
+
+    return await open_postgres(where, wall, ticks, say=say)
 
 
 async def open_sqlite(
@@ -73,5 +134,5 @@ async def open_sqlite(
     return Store(db, KeySource(floor=largest or 0), clock)
 
 
-def _schedule_size(item: NewSchedule) -> int:
-    return len(item.target.payload or b"") + len(item.target.headers or b"")
+def _size(target: Target | None) -> int:
+    return 0 if target is None else len(target.payload or b"") + len(target.headers or b"")

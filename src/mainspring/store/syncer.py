@@ -49,8 +49,12 @@ class Syncer:
     """Counts commits and knows up to which of them the log is on disk. One sync is under way at most."""
 
     def __init__(self, log: Path) -> None:
+        # A process group of its own: Ctrl-C at a terminal is for the server, whose last writes still need the helper.
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _HELPER, str(log)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-I", "-S", "-c", _HELPER, str(log)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            process_group=0,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mainspring.core.limits import DAY, IDEMPOTENCY_WINDOW, PRUNE_BATCH
-from mainspring.store.db import Db, Row, Tx
+from mainspring.store.db import Db, Row, Tx, again_after_collisions
 
 
 class UpkeepStore:
@@ -20,9 +20,18 @@ class UpkeepStore:
         found = await self._db.read("get_meta", name=name)
         return found[0][0] if found else None
 
+    @again_after_collisions
     async def set_meta(self, name: str, value: str) -> None:
         async with self._db.transaction() as tx:
             await tx.fetch("set_meta", name=name, value=value)
+
+    @again_after_collisions
+    async def keep_meta(self, name: str, value: str) -> str:
+        """Write a value that is not there yet; the value that is there then, whoever wrote it."""
+        async with self._db.transaction() as tx:
+            await tx.fetch("keep_meta", name=name, value=value)
+            [(kept,)] = await tx.fetch("get_meta", name=name)
+        return str(kept)
 
     async def counts(self) -> dict[str, int]:
         """`schedules`, `schedules_due` and the unfinished runs by state."""
@@ -32,15 +41,18 @@ class UpkeepStore:
             counts["runs_" + state] = int(count)
         return counts
 
+    @again_after_collisions
     async def prune_idempotency(self, now: int) -> int:
         async with self._db.transaction() as tx:
             return len(await tx.fetch("prune_idempotency", before=now - IDEMPOTENCY_WINDOW, limit=PRUNE_BATCH))
 
+    @again_after_collisions
     async def prune_old(self, now: int) -> tuple[int, int]:
         """Remove one batch of (runs, gaps) older than their schedules keep."""
         runs = await self._db.scan("find_old_runs", after=0, now=now, limit=PRUNE_BATCH)
         gaps = await self._db.scan("find_old_gaps", after=0, now=now, limit=PRUNE_BATCH)
         async with self._db.transaction() as tx:
+            await tx.hold("hold_upkeep")
             await self._delete_runs(tx, runs)
             await tx.many("delete_gaps", gaps)
         return len(runs), len(gaps)
@@ -49,27 +61,36 @@ class UpkeepStore:
         """(schedule id, runs kept) of schedules that may have more runs than they keep, in order of id."""
         return [(row[0], row[1]) for row in await self._db.scan("find_crowded", after=after, limit=limit)]
 
+    @again_after_collisions
     async def prune_surplus(self, schedule_id: int, keep: int) -> int:
         """Remove one batch of a schedule's finished runs beyond its newest `keep`."""
         surplus = await self._db.scan("find_surplus_runs", schedule_id=schedule_id, keep=keep, limit=PRUNE_BATCH)
         async with self._db.transaction() as tx:
+            await tx.hold("hold_upkeep")
             await self._delete_runs(tx, surplus)
         return len(surplus)
 
+    @again_after_collisions
     async def prune_apart(self, now: int, days: int) -> int:
         """Remove one batch of finished runs that belong to no schedule, with their targets."""
         async with self._db.transaction() as tx:
+            await tx.hold("hold_upkeep")
             doomed = await tx.fetch("find_old_apart", before=now - days * DAY, limit=PRUNE_BATCH)
             await self._delete_runs(tx, [(run_id,) for run_id, _ in doomed])
             await tx.many("delete_targets", [(target_id,) for _, target_id in doomed])
         return len(doomed)
 
+    @again_after_collisions
     async def prune_schedules(self, now: int, days: int) -> int:
         """Remove schedules deleted `days` ago and tasks past their retention, with their history, a few at a time."""
-        gone = await self._db.scan("find_gone_schedules", now=now, deleted_before=now - days * DAY, limit=20)
+        deleted_before = now - days * DAY
+        gone = await self._db.scan("find_gone_schedules", now=now, deleted_before=deleted_before, limit=20)
         if not gone:
             return 0
         async with self._db.transaction() as tx:
+            await tx.hold("hold_upkeep")
+            await tx.hold("hold_progress", gone)
+            gone = await tx.fetch_in("still_gone", gone, now=now, deleted_before=deleted_before)
             finished = []
             for (schedule_id,) in gone:
                 doomed = await tx.fetch("find_runs_of", schedule_id=schedule_id, limit=PRUNE_BATCH)
@@ -82,10 +103,12 @@ class UpkeepStore:
             await tx.many("delete_progress", finished)
         return len(gone)
 
+    @again_after_collisions
     async def prune_targets(self, now: int) -> int:
         """Remove targets that an edit replaced at least a day ago and no run refers to."""
         unused = await self._db.scan("find_unused_targets", before=now - DAY, limit=PRUNE_BATCH)
         async with self._db.transaction() as tx:
+            await tx.hold("hold_upkeep")
             await tx.many("delete_targets", unused)
         return len(unused)
 

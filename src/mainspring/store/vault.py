@@ -42,8 +42,6 @@ class SealedVault:
 
 async def check_canary(vault: SealedVault, upkeep: UpkeepStore) -> None:
     """Refuse to start with the wrong key: `Conflict`. A new store gets its canary here."""
-    stored = await upkeep.get_meta("canary")
-    if stored is None:
-        await upkeep.set_meta("canary", vault.seal(_CANARY, "canary").hex())
-    elif vault.unseal(bytes.fromhex(stored), "canary") != _CANARY:
+    stored = await upkeep.keep_meta("canary", vault.seal(_CANARY, "canary").hex())
+    if vault.unseal(bytes.fromhex(stored), "canary") != _CANARY:
         raise Conflict("the store's canary says something else", hint="Restore the store from a backup.")

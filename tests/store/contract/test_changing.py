@@ -19,9 +19,7 @@ async def change(store: Store, now: int, item: Change) -> Entry | Stale:
 
 async def pause(store: Store, now: int, made: Entry) -> Entry:
     entry = await entry_of(store, made)
-    changed = await change(
-        store, now, Change(entry, entry.schedule, timing=Timing(None, now, None), cancel="paused")
-    )
+    changed = await change(store, now, Change(entry, entry.schedule, timing=Timing(None, now, None), cancel="paused"))
     assert isinstance(changed, Entry)
     return changed
 

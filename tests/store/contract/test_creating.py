@@ -37,9 +37,7 @@ async def test_what_was_created_is_what_is_read(store: Store) -> None:
         **{name: getattr(made, name) for name in made.__struct_fields__}
         | {"id": schedule_id, "number": number, "target_id": target_id}
     )
-    assert entry.target == target(
-        **{name: getattr(to, name) for name in to.__struct_fields__} | {"id": target_id}
-    )
+    assert entry.target == target(**{name: getattr(to, name) for name in to.__struct_fields__} | {"id": target_id})
     assert (entry.progress.next_due_at, entry.progress.enabled, entry.progress.run_count) == (START + 5, True, 0)
     assert (await store.runs.targets([target_id, 12345])) == {target_id: entry.target}
 

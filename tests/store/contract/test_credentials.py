@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from mainspring.core.model import Key, Page
@@ -7,7 +9,7 @@ from mainspring.store.store import Store
 from store.making import ALL, KEY, PROJECT, START, new_key
 
 
-async def made(store: Store, digest: bytes, **changes: object) -> Key:
+async def made(store: Store, digest: bytes, **changes: Any) -> Key:
     [key] = await store.credentials.create(START, [new_key(digest, **changes)])
     assert isinstance(key, Key)
     return key

@@ -185,4 +185,4 @@ async def test_a_result_of_a_run_that_is_gone_is_refused(store: Store) -> None:
 
 async def test_nothing_to_finish_is_fine(store: Store) -> None:
     assert await store.runs.finish(START, []) == []
-    assert ORIGIN == (await create(store, START)).schedule.origin
+    assert (await create(store, START)).schedule.origin == ORIGIN

@@ -74,7 +74,9 @@ async def test_pruning_takes_the_keys_whose_day_is_over(store: Store) -> None:
     assert await store.upkeep.prune_idempotency(START + IDEMPOTENCY_WINDOW) == 0
 
 
-@pytest.mark.parametrize(("later", "suffix"), [(SECRET_REPLAY_WINDOW, b" with its secret"), (SECRET_REPLAY_WINDOW + 1, b"")])
+@pytest.mark.parametrize(
+    ("later", "suffix"), [(SECRET_REPLAY_WINDOW, b" with its secret"), (SECRET_REPLAY_WINDOW + 1, b"")]
+)
 async def test_a_secret_is_replayed_for_ten_minutes(store: Store, later: int, suffix: bytes) -> None:
     [first] = await store.credentials.create(START, [new_key(once=once("k", secret=True))])
     assert isinstance(first, Key)

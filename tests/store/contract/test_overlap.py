@@ -67,9 +67,7 @@ async def test_a_full_queue_skips(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("overlap", "expected"), [("allow", (2, 0)), ("queue", (1, 1))])
-async def test_a_run_by_hand_follows_the_overlap_policy(
-    store: Store, overlap: str, expected: tuple[int, int]
-) -> None:
+async def test_a_run_by_hand_follows_the_overlap_policy(store: Store, overlap: str, expected: tuple[int, int]) -> None:
     entry = await create(store, START, schedule(overlap=overlap))
     await fire(store, START)
     run = await trigger(store, START + 1, entry)

@@ -77,6 +77,20 @@ async def test_runs_of_a_project_narrow_by_state(store: Store) -> None:
     assert await listed(store, state="failed", project="other") == []
 
 
+async def test_failed_runs_page_like_the_others(store: Store) -> None:
+    await create(store, START, to=target(retry=0))
+    for minute in range(5):
+        await fire(store, START + minute * MINUTE)
+        await end(store, START, await claim(store, START + minute * MINUTE), status=500)
+    every = [run.id for run in await listed(store, state="failed")]
+    assert every == sorted(every, reverse=True)
+    assert len(every) == 5
+    first = await listed(store, state="failed", limit=2)
+    rest = await listed(store, state="failed", before_id=first[-1].id)
+    assert [run.id for run in first + rest] == every
+    assert [run.id for run in await listed(store, state="failed", since_id=every[2])] == every[:3]
+
+
 async def test_a_run_is_seen_by_its_own_project_alone(store: Store) -> None:
     run = await trigger(store, START, await create(store, START))
     assert await store.runs.get(PROJECT, run.id) == (run, [])

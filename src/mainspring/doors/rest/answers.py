@@ -38,6 +38,10 @@ RETRYABLE = frozenset({"RATE_LIMITED", "QUEUE_FULL", "UNAVAILABLE"})
 JSON_TYPE: Header = (b"content-type", b"application/json")
 REPLAYED: Header = (b"idempotency-replayed", b"true")
 
+_METADATA = b'{"request_id":"%b","latency_ms":%d,"cost_usd":0,"vendor":"mainspring","cache_hit":false%b}'
+_DONE = b'{"ok":true,"data":%b,"error":null,"metadata":' + _METADATA + b"}"
+_REFUSED = b'{"ok":false,"data":null,"error":%b,"metadata":' + _METADATA + b"}"
+
 encode = msgspec.json.Encoder().encode
 
 
@@ -62,21 +66,30 @@ class MethodNotAllowed(Invalid):
 
 
 class RequestIds:
-    """UUIDs of version 7 (RFC 9562 section 5.7), as ASCII text."""
+    """UUIDs of version 7 (RFC 9562 section 5.7), as ASCII text; their random parts are made many at a time."""
 
     def __init__(self) -> None:
-        self._dice = b""
-        self._at = 0
+        self._tails: list[bytes] = []
+        self._now = -1
+        self._head = b""
 
     def next(self, now: int) -> bytes:
         """The id of a request that began at `now` (ms)."""
-        at = self._at
-        if at == len(self._dice):
-            self._dice, at = os.urandom(10_000), 0
-        self._at = at + 10
-        digits = b"%012x%b" % (now, self._dice[at : at + 10].hex().encode())
-        variant = b"89ab"[digits[16] & 3]
-        return b"%b-%b-7%b-%c%b-%b" % (digits[:8], digits[8:12], digits[13:16], variant, digits[17:20], digits[20:32])
+        if not self._tails:
+            self._tails = _random_tails(os.urandom(10 * 256).hex().encode())
+        if now != self._now:
+            digits = b"%012x" % now
+            self._now, self._head = now, b"%b-%b-7" % (digits[:8], digits[8:])
+        return self._head + self._tails.pop()
+
+
+def _random_tails(digits: bytes) -> list[bytes]:
+    """What follows the version, from 20 random hexadecimal digits each."""
+    return [
+        b"%b-%c%b-%b"
+        % (digits[at : at + 3], b"89ab"[digits[at + 3] & 3], digits[at + 4 : at + 7], digits[at + 7 : at + 19])
+        for at in range(0, len(digits), 20)
+    ]
 
 
 def status_of(refused: Refused) -> int:
@@ -87,13 +100,8 @@ def status_of(refused: Refused) -> int:
 
 def enveloped(data: bytes, request_id: bytes, latency_ms: int, warnings: Sequence[str] = ()) -> bytes:
     """A successful answer around the JSON of its result."""
-    if warnings:
-        return b'{"ok":true,"data":%b,"error":null,"metadata":{%b,"warnings":%b}}' % (
-            data,
-            _metadata(request_id, latency_ms),
-            encode(warnings),
-        )
-    return b'{"ok":true,"data":%b,"error":null,"metadata":{%b}}' % (data, _metadata(request_id, latency_ms))
+    more = b',"warnings":' + encode(warnings) if warnings else b""
+    return _DONE % (data, request_id, latency_ms, more)
 
 
 def refused_body(refused: Refused, request_id: bytes, latency_ms: int) -> bytes:
@@ -105,10 +113,7 @@ def refused_body(refused: Refused, request_id: bytes, latency_ms: int) -> bytes:
         retryable=refused.retryable,
         field=UNSET if refused.field is None else refused.field,
     )
-    return b'{"ok":false,"data":null,"error":%b,"metadata":{%b}}' % (
-        encode(failure),
-        _metadata(request_id, latency_ms),
-    )
+    return _REFUSED % (encode(failure), request_id, latency_ms, b"")
 
 
 def refused_headers(refused: Refused) -> list[Header]:
@@ -124,10 +129,3 @@ def refused_headers(refused: Refused) -> list[Header]:
             return [(b"www-authenticate", b"Bearer")]
         case _:
             return []
-
-
-def _metadata(request_id: bytes, latency_ms: int) -> bytes:
-    return b'"request_id":"%b","latency_ms":%d,"cost_usd":0,"vendor":"mainspring","cache_hit":false' % (
-        request_id,
-        latency_ms,
-    )

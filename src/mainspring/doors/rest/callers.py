@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
-_BEARER = b"bearer "
 _FORWARDED = frozenset(
     {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
 )
@@ -14,8 +14,13 @@ _FORWARDED = frozenset(
 
 def bearer_of(headers: Mapping[bytes, bytes]) -> str:
     """The key of an `Authorization: Bearer` header; no key is the empty one, which nobody holds."""
-    given = headers.get(b"authorization", b"")
-    return given[7:].strip().decode("latin-1") if given[:7].lower() == _BEARER else ""
+    given = headers.get(b"authorization")
+    return "" if given is None else _bearer(given)
+
+
+@lru_cache(maxsize=4096)
+def _bearer(given: bytes) -> str:
+    return given[7:].decode("latin-1").strip() if given[:7].lower() == b"bearer " else ""
 
 
 def is_local(scope: MutableMapping[str, Any]) -> bool:

@@ -39,6 +39,8 @@ UNKNOWN = "unknown"
 _NOBODY = Principal(key_id=0, project="", scopes=frozenset())
 _NOTHING = Nothing()
 _NO_FIELDS: frozenset[str] = frozenset()
+_Read = tuple[Any, Key | None, list[str]]
+_NO_BODY: _Read = (_NOTHING, None, [])
 
 
 class Gone(Exception):
@@ -74,76 +76,67 @@ class Rest:
         started = self._ticks()
         now = self._clock()
         request_id = self._request_ids.next(now)
+        method = scope["method"]
         name = UNKNOWN
         extra: list[Header] = []
         try:
             place, values = self._router.find(path)
-            if scope["method"] == "OPTIONS":
+            if method == "OPTIONS":
                 return await _options(place, request_id, send)
-            route = place.route(scope["method"])
-            name = route.operation.id
-            call, warnings = await self._read(route, values, now, scope, receive)
-            result = await (route.operation.handler(call) if call.key is None else _once(route.operation.handler, call))
+            route = place.route(method)
+            name = route.name
+            headers: Mapping[bytes, bytes] = dict(scope["headers"])
+            if route.dev and not (is_local(scope) and names_this_machine(headers)):
+                raise nothing_here()
+            principal = _NOBODY if route.public else await self._auth.principal(now, bearer_of(headers))
+            if route.scope is not None:
+                tokens.require(principal, route.scope)
+            query = _NOTHING if route.query is None else route.query.from_query(scope["query_string"])
+            body, key, warnings = (
+                _NO_BODY if route.body is None else await _read(route, values, headers, scope, receive)
+            )
+            call = Call(self._core, self._auth, now, principal, values, body, query, key, self._primary_key)
+            result = await (route.handler(call) if key is None else _once(route.handler, call))
             if isinstance(result, Replay):
                 data = call.replayed(result)
                 extra = [REPLAYED]
             else:
                 data = encode(result)
             status = 200
-            body = enveloped(data, request_id, (self._ticks() - started) // 1_000_000, warnings)
-        except Refused as refused:
-            status, body, extra = self._refuse(refused, request_id, started)
+            took = self._ticks() - started
+            answer = enveloped(data, request_id, took // 1_000_000, warnings)
         except Gone:
             return
         except Exception as error:  # noqa: BLE001  # a bug of ours must not reach the caller, and must be told
-            self._report(error, request_id.decode())
-            status, body, extra = self._refuse(_bug(), request_id, started)
-        headers = [JSON_TYPE, (b"content-length", b"%d" % len(body)), (b"x-request-id", request_id), *extra]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body if scope["method"] != "HEAD" else b""})
-        self._observe(name, status, (self._ticks() - started) // 1000)
+            refused = error if isinstance(error, Refused) else self._bug(error, request_id)
+            status, extra = status_of(refused), refused_headers(refused)
+            took = self._ticks() - started
+            answer = refused_body(refused, request_id, took // 1_000_000)
+        sent = [JSON_TYPE, (b"content-length", b"%d" % len(answer)), (b"x-request-id", request_id), *extra]
+        await send({"type": "http.response.start", "status": status, "headers": sent})
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer})
+        self._observe(name, status, took // 1000)
 
-    def _refuse(self, refused: Refused, request_id: bytes, started: int) -> tuple[int, bytes, list[Header]]:
-        latency_ms = (self._ticks() - started) // 1_000_000
-        return status_of(refused), refused_body(refused, request_id, latency_ms), refused_headers(refused)
-
-    async def _read(
-        self, route: Route, values: tuple[str, ...], now: int, scope: Scope, receive: Receive
-    ) -> tuple[Call[Any, Any], list[str]]:
-        operation = route.operation
-        headers: Mapping[bytes, bytes] = dict(scope["headers"])
-        if operation.dev and not (is_local(scope) and names_this_machine(headers)):
-            raise nothing_here()
-        principal = _NOBODY if operation.public else await self._auth.principal(now, bearer_of(headers))
-        if operation.scope is not None:
-            tokens.require(principal, operation.scope)
-        query = _NOTHING if route.query is None else route.query.from_query(scope["query_string"])
-        fields: Any = _NOTHING
-        key: Key | None = None
-        warnings: list[str] = []
-        if operation.reads_body:
-            body = await body_of(headers, receive)
-            if body:
-                _check_type(headers)
-            members = members_of(body)
-            if operation.idempotent:
-                chosen = _chosen_key(headers, members.pop("idempotency_key", None), scope["query_string"])
-                if chosen is not None:
-                    key = Key(":".join((operation.id, *values)), chosen, fingerprint(members))
-            fields, unknown = route.body.from_members(members, SAID_BY_PATH if values else _NO_FIELDS)
-            warnings = [f"unknown field: {field}" for field in unknown[:WARNINGS_MAX]]
-        call = Call(
-            core=self._core,
-            auth=self._auth,
-            now=now,
-            principal=principal,
-            path=values,
-            body=fields,
-            query=query,
-            key=key,
-            primary_key=self._primary_key,
+    def _bug(self, error: Exception, request_id: bytes) -> Refused:
+        self._report(error, request_id.decode())
+        return Refused(
+            "something went wrong on this server", hint="Tell its operator the request_id; the log has more."
         )
-        return call, warnings
+
+
+async def _read(
+    route: Route, values: tuple[str, ...], headers: Mapping[bytes, bytes], scope: Scope, receive: Receive
+) -> _Read:
+    """The body of a write as its struct, its idempotency key, and what was ignored."""
+    assert route.body is not None
+    members = await _members(headers, receive)
+    key: Key | None = None
+    if route.idempotent:
+        chosen = _chosen_key(headers, members.pop("idempotency_key", None), scope["query_string"])
+        if chosen is not None:
+            key = Key(":".join((route.name, *values)).replace("\x00", ""), chosen, fingerprint(members))
+    body, unknown = route.body.from_members(members, SAID_BY_PATH if values else _NO_FIELDS)
+    return body, key, [f"unknown field: {field}" for field in unknown[:WARNINGS_MAX]]
 
 
 async def _once(handler: Handler, call: Call[Any, Any]) -> Struct | Replay:
@@ -173,6 +166,13 @@ def _usable(key: str) -> str:
     if "\x00" in key:
         raise Invalid("idempotency_key holds a NUL character", hint="Remove it.", field="idempotency_key")
     return check_key(key)
+
+
+async def _members(headers: Mapping[bytes, bytes], receive: Receive) -> dict[str, Raw]:
+    body = await body_of(headers, receive)
+    if body:
+        _check_type(headers)
+    return members_of(body)
 
 
 async def body_of(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
@@ -220,10 +220,6 @@ def _check_type(headers: Mapping[bytes, bytes]) -> None:
 
 def _too_large() -> TooLarge:
     return TooLarge(f"the body is larger than {BODY_BYTES_MAX} bytes", hint="Send less, or a reference to the data.")
-
-
-def _bug() -> Refused:
-    return Refused("something went wrong on this server", hint="Tell its operator the request_id; the log has more.")
 
 
 async def _options(place: Place, request_id: bytes, send: Send) -> None:

@@ -16,11 +16,19 @@ _PARAMETERS_MAX = 2
 
 
 class Route:
-    """An operation with its readers made."""
+    """What a request needs of its operation, with the readers made; no body is read where `body` is None."""
+
+    __slots__ = ("body", "dev", "handler", "idempotent", "method", "name", "public", "query", "scope")
 
     def __init__(self, operation: Operation) -> None:
-        self.operation = operation
-        self.body: Shape[Any] = Shape(operation.body)
+        self.name = operation.id
+        self.method = operation.method
+        self.handler = operation.handler
+        self.scope = operation.scope
+        self.public = operation.public
+        self.dev = operation.dev
+        self.idempotent = operation.idempotent
+        self.body: Shape[Any] | None = Shape(operation.body) if operation.reads_body else None
         self.query: Shape[Any] | None = None if operation.query is Nothing else Shape(operation.query)
 
 
@@ -36,10 +44,9 @@ class Place:
 
     def add(self, route: Route) -> None:
         """Put a route here; HEAD comes with GET."""
-        method = route.operation.method
-        assert method not in self.routes, f"{method} {route.operation.paths} is taken"
-        self.routes[method] = route
-        if method == "GET":
+        assert route.method not in self.routes, f"{route.name} is where another operation is"
+        self.routes[route.method] = route
+        if route.method == "GET":
             self.routes["HEAD"] = route
 
     def route(self, method: str) -> Route:

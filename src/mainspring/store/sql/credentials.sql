@@ -16,7 +16,7 @@ VALUES (:id, :number, :project, :kind, :name, :lookup, :digest, :shown, :scopes,
 
 -- name: page_keys
 SELECT @key_columns FROM credentials
-WHERE (:project IS NULL OR project = :project) AND kind = 'key' AND id < :before
+WHERE (project = :project OR :project IS NULL) AND kind = 'key' AND id < :before
 ORDER BY id DESC LIMIT :limit;
 
 -- name: expire_key
@@ -27,14 +27,20 @@ WHERE id = :id AND project = :project AND (valid_until IS NULL OR valid_until > 
 UPDATE credentials SET revoked_at = :now
 WHERE id = :id AND project = :project AND revoked_at IS NULL RETURNING id;
 
+-- One node after the other: of two that start with the same new key, one inserts it.
+-- name: hold_bootstrap [postgres only]
+SELECT pg_advisory_xact_lock(19795, 2);
+
 -- A bootstrap key set by hand replaces the one before it.
 -- name: retire_bootstrap
 UPDATE credentials SET revoked_at = :now
 WHERE bootstrap = 1 AND kind = :kind AND digest <> :digest AND revoked_at IS NULL;
 
 -- name: restore_bootstrap
-UPDATE credentials SET revoked_at = NULL WHERE bootstrap = 1 AND digest = :digest;
+UPDATE credentials SET revoked_at = NULL, valid_until = NULL WHERE bootstrap = 1 AND digest = :digest;
 
+-- Never back: another node may have seen it used later. Rows come in order of id.
 -- name: touch_keys
 WITH @rows(v: id bigint, last_used_at bigint)
-UPDATE credentials SET last_used_at = v.last_used_at FROM v WHERE credentials.id = v.id;
+UPDATE credentials SET last_used_at = v.last_used_at FROM v
+WHERE credentials.id = v.id AND COALESCE(credentials.last_used_at, 0) < v.last_used_at;

@@ -3,7 +3,12 @@ r.id, r.schedule_id, r.project, r.kind, r.lane, r.trigger, r.nth, r.scheduled_fo
 r.origin, r.payload, r.state, r.due_at, r.attempt, r.lease_until, r.node, r.started_at, r.attempt_started_at,
 r.sent_at, r.finished_at, r.status, r.body, r.error
 
--- A second node, or a clock that stepped back, finds the occurrence already there: a normal end, not an error.
+-- Whoever changes runs in view of their schedule, or counts them, holds its progress row first, and takes the rows in
+-- this order: progress by id, then runs by id. So nodes wait for each other instead of deadlocking. Claiming holds
+-- runs alone and passes over what others hold.
+
+-- A second node, or a clock that stepped back, finds the occurrence already there: a normal end, not an error. Two rows
+-- under one key are an error all the same.
 -- name: insert_runs
 WITH @rows(v: id bigint, schedule_id bigint, project text, kind text, lane text, trigger text, nth bigint, scheduled_for bigint, created_at bigint, target_id bigint, origin text, payload bytea, due_at bigint)
 INSERT INTO runs (id, schedule_id, project, kind, lane, trigger, nth, scheduled_for, created_at, target_id,
@@ -11,32 +16,33 @@ INSERT INTO runs (id, schedule_id, project, kind, lane, trigger, nth, scheduled_
 SELECT id, schedule_id, project, kind, lane, trigger, nth, scheduled_for, created_at, target_id,
        origin, payload, 'queued', due_at, created_at
 FROM v WHERE true
-ON CONFLICT DO NOTHING
+ON CONFLICT (scheduled_for, schedule_id, nth) WHERE trigger IN ('schedule', 'catchup') DO NOTHING
 RETURNING id;
 
+-- What is found is held until it is claimed; what another node holds is passed over.
 -- name: find_waiting [sqlite]
 WITH @rows(skipped: origin text)
 SELECT id, origin, due_at FROM runs
 WHERE lane = :lane AND (due_at, id) > (:since_at, :since_id) AND due_at <= :now
-  AND origin NOT IN (SELECT origin FROM skipped)
+  AND id < :below AND origin NOT IN (SELECT origin FROM skipped)
 ORDER BY due_at, id LIMIT :limit;
 
 -- name: find_waiting [postgres]
 WITH @rows(skipped: origin text)
 SELECT id, origin, due_at FROM runs
 WHERE lane = :lane AND (due_at, id) > (:since_at, :since_id) AND due_at <= :now
-  AND origin NOT IN (SELECT origin FROM skipped)
+  AND id < :below AND origin NOT IN (SELECT origin FROM skipped)
 ORDER BY due_at, id LIMIT :limit
 FOR UPDATE SKIP LOCKED;
 
 -- name: find_waiting_of_origin [sqlite]
 SELECT id FROM runs
-WHERE lane = :lane AND origin = :origin AND due_at <= :now
+WHERE lane = :lane AND origin = :origin AND due_at <= :now AND id < :below
 ORDER BY due_at LIMIT :limit;
 
 -- name: find_waiting_of_origin [postgres]
 SELECT id FROM runs
-WHERE lane = :lane AND origin = :origin AND due_at <= :now
+WHERE lane = :lane AND origin = :origin AND due_at <= :now AND id < :below
 ORDER BY due_at LIMIT :limit
 FOR UPDATE SKIP LOCKED;
 
@@ -59,7 +65,8 @@ SELECT t.id, t.kind, t.address, t.origin, t.method, t.payload, t.headers, t.secr
        t.timeout_ms, t.retry, t.retry_delays_ms, t.expect, t.on_failure
 FROM v JOIN targets AS t ON t.id = v.id;
 
--- Fenced by the attempt: a worker whose run was rescued meanwhile changes nothing.
+-- Fenced by the attempt: a worker whose run was rescued meanwhile changes nothing. The condition is on the row itself,
+-- so it holds for what another node has just written. Rows come in order of id.
 -- name: finish_runs
 WITH @rows(v: id bigint, attempt bigint, state text, due_at bigint, sent_at bigint, finished_at bigint, status bigint, body bytea, error text)
 UPDATE runs SET
@@ -81,7 +88,8 @@ UPDATE progress SET active = progress.active - v.ended, last_state = v.last_stat
 WHERE progress.schedule_id = v.schedule_id
 RETURNING progress.schedule_id, progress.active, progress.held;
 
--- Runs that nobody wants to be tried again. What was asked for by hand during a pause is wanted in spite of it.
+-- Runs that nobody wants to be tried again. What was asked for by hand during a pause is wanted in spite of it. With
+-- their progress rows held, a pause has cancelled what waited for a retry, or finds it waiting.
 -- name: stopped_runs
 WITH @rows(v: id bigint)
 SELECT r.id,
@@ -92,6 +100,7 @@ WHERE s.deleted_at IS NOT NULL
    OR (p.paused_at IS NOT NULL AND (r.trigger <> 'manual' OR r.created_at <= p.paused_at))
    OR (s.kind = 'task' AND p.last_state = 'cancelled');
 
+-- With the progress rows held, nobody else changes held runs.
 -- name: promote_held
 WITH @rows(v: schedule_id bigint)
 UPDATE runs SET due_at = :now FROM v
@@ -109,22 +118,44 @@ WHERE progress.schedule_id = v.schedule_id;
 UPDATE progress SET active = active + :active, held = held + :held, made = made + 1, last_run_at = :now
 WHERE schedule_id = :id;
 
+-- Not those that another node has taken over: it has put itself in this one's place.
 -- name: renew_leases
 WITH @rows(v: id bigint)
 UPDATE runs SET lease_until = :lease_until FROM v
 WHERE runs.id = v.id AND runs.node = :node AND runs.state = 'running';
 
--- name: expired_runs
+-- Among nodes, looking is taking over: the run belongs to no node any more, so its late owner cannot renew a lease that
+-- this decision is based on, and no second rescuer finds it unless the first one is gone for 30 s.
+-- name: expired_runs [sqlite]
 SELECT @run_columns FROM runs AS r WHERE r.state = 'running' AND (r.lease_until < :now OR :everything = 1)
 LIMIT :limit;
 
+-- name: expired_runs [postgres]
+WITH found AS MATERIALIZED (
+  SELECT id FROM runs
+  WHERE state = 'running' AND (lease_until < :now::bigint OR :everything = 1)
+  LIMIT :limit FOR UPDATE SKIP LOCKED)
+UPDATE runs AS r SET node = NULL, lease_until = :now + 30000 FROM found WHERE r.id = found.id
+RETURNING @run_columns;
+
 -- Waiting retries and queued runs of the schedule itself; manual ones only when it is gone for good.
--- name: cancel_waiting
+-- name: cancel_waiting [sqlite]
 UPDATE runs SET state = 'cancelled', due_at = NULL, finished_at = :now, error = :reason
 WHERE id IN (SELECT id FROM runs
              WHERE schedule_id = :id AND state IN ('queued', 'running', 'retrying')
                AND (state = 'retrying' OR (state = 'queued' AND (trigger <> 'manual' OR :manual = 1))))
 RETURNING id;
+
+-- Held before they are changed: a run that was claimed between the two would be cancelled under its sender's hands.
+-- name: cancel_waiting [postgres]
+WITH waiting AS MATERIALIZED (
+  SELECT id FROM runs
+  WHERE schedule_id = :id AND state IN ('queued', 'running', 'retrying')
+    AND (state = 'retrying' OR (state = 'queued' AND (trigger <> 'manual' OR :manual = 1)))
+  ORDER BY id FOR UPDATE)
+UPDATE runs SET state = 'cancelled', due_at = NULL, finished_at = :now, error = :reason
+FROM waiting WHERE runs.id = waiting.id
+RETURNING runs.id;
 
 -- name: count_unfinished
 SELECT COALESCE(sum(CASE WHEN state = 'queued' AND due_at IS NULL THEN 0 ELSE 1 END), 0),
@@ -145,13 +176,13 @@ WHERE run_id = :run_id ORDER BY attempt;
 SELECT @run_columns FROM runs AS r
 WHERE r.schedule_id = :schedule_id AND r.kind IN ('cron', 'task')
   AND (r.scheduled_for, r.id) < (:before_at, :before_id) AND r.scheduled_for >= :since
-  AND (:state IS NULL OR r.state = :state)
+  AND (r.state = :state OR :state IS NULL)
 ORDER BY r.scheduled_for DESC, r.id DESC LIMIT :limit;
 
 -- name: page_runs
 SELECT @run_columns FROM runs AS r
 WHERE r.project = :project AND r.kind IN ('cron', 'task') AND r.id < :before AND r.id >= :since
-  AND (:state IS NULL OR r.state = :state)
+  AND (r.state = :state OR :state IS NULL)
 ORDER BY r.id DESC LIMIT :limit;
 
 -- Few among many: by their own index.

@@ -21,6 +21,7 @@ FROM v;
 -- name: replace_target
 UPDATE targets SET replaced_at = :now WHERE id = :id;
 
+-- The row stays held until the end of the transaction, so numbers are given in the order of the commits.
 -- name: take_numbers
 UPDATE counters SET value = value + :count WHERE name = :name RETURNING value;
 
@@ -65,12 +66,17 @@ FROM v
 WHERE schedules.id = v.id AND schedules.version = v.seen AND schedules.deleted_at IS NULL
 RETURNING schedules.id;
 
--- The timer that an edit is about to replace, held still until it has.
--- name: get_timer [sqlite]
-SELECT next_due_at, completed_at FROM progress WHERE schedule_id = :id;
+-- Keeps other nodes from firing, editing, triggering or finishing runs of these schedules; in order of id, because
+-- batches of two nodes that took them in different orders would wait for each other. A statement of its own: what
+-- follows must see what the node before has written.
+-- name: hold_progress [postgres only]
+WITH @rows(v: schedule_id bigint)
+SELECT schedule_id FROM progress WHERE schedule_id IN (SELECT v.schedule_id FROM v)
+ORDER BY schedule_id FOR UPDATE;
 
--- name: get_timer [postgres]
-SELECT next_due_at, completed_at FROM progress WHERE schedule_id = :id FOR UPDATE;
+-- The timer that an edit is about to replace.
+-- name: get_timer
+SELECT next_due_at, completed_at FROM progress WHERE schedule_id = :id;
 
 -- name: retime
 UPDATE progress SET next_due_at = :next_due_at, paused_at = :paused_at, completed_at = :completed_at
@@ -87,7 +93,14 @@ WHERE schedule_id = :id;
 
 -- Nodes share the work instead of queueing on it: what another node holds is skipped. The key on (instant, schedule, n)
 -- is the net under the lock.
+-- name: hold_due [postgres only]
+SELECT schedule_id FROM progress WHERE next_due_at <= :now ORDER BY next_due_at LIMIT :limit
+FOR UPDATE SKIP LOCKED;
+
+-- Among nodes a step of its own after `hold_due`: a row that is held as another node has just left it would be joined
+-- with its schedule as it was before that, and an expression would fire that an edit has replaced.
 -- name: take_due [sqlite]
+WITH @rows(held: schedule_id bigint)
 SELECT s.id, s.project, s.kind, s.lane, s.origin, s.target_id, s.cron_expr, s.run_at, s.dialect, s.timezone,
        s.anchor_at, s.overlap, s.catchup, s.catchup_window_ms, s.max_runs,
        p.next_due_at, p.run_count, p.active, p.held, p.gap_id, p.gap_key
@@ -96,13 +109,13 @@ WHERE p.next_due_at <= :now
 ORDER BY p.next_due_at LIMIT :limit;
 
 -- name: take_due [postgres]
+WITH @rows(held: schedule_id bigint)
 SELECT s.id, s.project, s.kind, s.lane, s.origin, s.target_id, s.cron_expr, s.run_at, s.dialect, s.timezone,
        s.anchor_at, s.overlap, s.catchup, s.catchup_window_ms, s.max_runs,
        p.next_due_at, p.run_count, p.active, p.held, p.gap_id, p.gap_key
-FROM progress AS p JOIN schedules AS s ON s.id = p.schedule_id
+FROM held JOIN progress AS p ON p.schedule_id = held.schedule_id JOIN schedules AS s ON s.id = p.schedule_id
 WHERE p.next_due_at <= :now
-ORDER BY p.next_due_at LIMIT :limit
-FOR UPDATE OF p SKIP LOCKED;
+ORDER BY p.next_due_at LIMIT :limit;
 
 -- name: advance
 WITH @rows(v: schedule_id bigint, next_due_at bigint, completed_at bigint, run_count bigint, active bigint, held bigint, last_run_at bigint, gap_id bigint, gap_key text)
@@ -131,16 +144,18 @@ WHERE schedule_id = :schedule_id AND from_at < :before
 ORDER BY from_at DESC LIMIT :limit;
 
 -- name: zoned_schedules
-SELECT s.id, s.cron_expr, s.dialect, s.timezone, s.anchor_at, p.next_due_at
+SELECT s.id, s.cron_expr, s.dialect, s.timezone, s.anchor_at, s.version, p.next_due_at
 FROM schedules AS s JOIN progress AS p ON p.schedule_id = s.id
 WHERE s.id > :after AND s.deleted_at IS NULL AND s.cron_expr IS NOT NULL AND s.timezone <> 'UTC'
   AND p.next_due_at > :now
 ORDER BY s.id LIMIT :limit;
 
+-- Only where nobody has fired or edited the schedule since it was read.
 -- name: move_due
-WITH @rows(v: schedule_id bigint, seen bigint, next_due_at bigint)
+WITH @rows(v: schedule_id bigint, version bigint, seen bigint, next_due_at bigint)
 UPDATE progress SET next_due_at = v.next_due_at FROM v
-WHERE progress.schedule_id = v.schedule_id AND progress.next_due_at = v.seen;
+WHERE progress.schedule_id = v.schedule_id AND progress.next_due_at = v.seen
+  AND EXISTS (SELECT 1 FROM schedules AS s WHERE s.id = v.schedule_id AND s.version = v.version);
 
 -- name: count_schedules
 SELECT count(*), COALESCE(sum(CASE WHEN p.next_due_at IS NOT NULL THEN 1 ELSE 0 END), 0)

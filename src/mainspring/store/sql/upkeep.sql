@@ -5,11 +5,38 @@ SELECT value FROM meta WHERE name = :name;
 INSERT INTO meta (name, value) VALUES (:name, :value)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
+-- The first to write a value keeps it, whichever node that is.
+-- name: keep_meta
+INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING;
+
+-- Of two nodes with one new key, the second waits here until the first has committed or given up. A row without an
+-- answer is this transaction's own and never outlives it. A row that was there already is held, which makes a record
+-- in the log: the commit of whoever repeats its answer then waits until a standby has it too. Keys come in order; a
+-- lock per key instead of a row would overflow the server's table of locks.
+-- name: hold_keys [postgres only]
+WITH @rows(v: project text, operation text, key text)
+INSERT INTO idempotency AS i (project, operation, key, body_hash, answer, created_at)
+SELECT project, operation, key, ''::bytea, ''::bytea, :now FROM v
+ON CONFLICT (project, operation, key) DO UPDATE SET
+  body_hash = excluded.body_hash, answer = excluded.answer, bare = NULL, created_at = excluded.created_at
+WHERE i.created_at <= :since;
+
+-- What was refused may be asked again.
+-- name: drop_keys [postgres only]
+WITH @rows(v: project text, operation text, key text)
+DELETE FROM idempotency AS i USING v
+WHERE i.project = v.project AND i.operation = v.operation AND i.key = v.key AND length(i.answer) = 0;
+
+-- An answer that is given again for what was found done must not come from a primary whose standby never got it: with
+-- a record of its own in the log, the commit waits for the standby to have everything before it.
+-- name: hold_answer [postgres only]
+SELECT pg_logical_emit_message(true, 'mainspring', '');
+
 -- name: find_idempotency
 WITH @rows(v: project text, operation text, key text)
 SELECT i.project, i.operation, i.key, i.body_hash, i.answer, i.bare, i.created_at
 FROM v JOIN idempotency AS i ON i.project = v.project AND i.operation = v.operation AND i.key = v.key
-WHERE i.created_at > :since;
+WHERE i.created_at > :since AND length(i.answer) > 0;
 
 -- A key whose window is over may still have its row; the new answer takes its place.
 -- name: insert_idempotency
@@ -19,10 +46,23 @@ SELECT project, operation, key, body_hash, answer, bare, :now FROM v WHERE true
 ON CONFLICT (project, operation, key) DO UPDATE SET
   body_hash = excluded.body_hash, answer = excluded.answer, bare = excluded.bare, created_at = excluded.created_at;
 
--- name: prune_idempotency
+-- name: prune_idempotency [sqlite]
 DELETE FROM idempotency WHERE (project, operation, key) IN
   (SELECT project, operation, key FROM idempotency WHERE created_at <= :before LIMIT :limit)
 RETURNING 1;
+
+-- Held first: a row that a new request has just taken over is not the old one any more.
+-- name: prune_idempotency [postgres]
+WITH old AS MATERIALIZED (
+  SELECT project, operation, key FROM idempotency WHERE created_at <= :before LIMIT :limit FOR UPDATE SKIP LOCKED)
+DELETE FROM idempotency AS i USING old
+WHERE i.project = old.project AND i.operation = old.operation AND i.key = old.key
+RETURNING 1;
+
+-- One janitor at a time. It removes by id what a read before has found: finished runs stay finished, gaps that are not
+-- the newest of their schedule do not grow, and replaced targets are not taken up again.
+-- name: hold_upkeep [postgres only]
+SELECT pg_advisory_xact_lock(19795, 3);
 
 -- By the age each schedule allows. The newest finished run of each schedule always stays.
 -- name: find_old_runs
@@ -73,6 +113,14 @@ UNION ALL
 SELECT s.id FROM schedules AS s JOIN progress AS p ON p.schedule_id = s.id
 WHERE s.kind = 'task' AND p.completed_at < :now - s.retention_days * 86400000 AND p.active = 0 AND s.deleted_at IS NULL
 LIMIT :limit;
+
+-- The same question again, with their progress rows held: a task may have been run by hand meanwhile.
+-- name: still_gone
+WITH @rows(v: id bigint)
+SELECT s.id FROM v JOIN schedules AS s ON s.id = v.id JOIN progress AS p ON p.schedule_id = s.id
+WHERE s.deleted_at < :deleted_before
+   OR (s.kind = 'task' AND p.completed_at < :now - s.retention_days * 86400000 AND p.active = 0
+       AND s.deleted_at IS NULL);
 
 -- name: delete_schedules
 WITH @rows(v: id bigint)

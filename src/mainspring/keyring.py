@@ -1,0 +1,86 @@
+"""The secrets a server keeps beside its store: the first API key and the key that seals, in private files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from mainspring.core import tokens
+from mainspring.core.errors import Invalid
+from mainspring.settings import Settings
+
+CREDENTIALS = "credentials.json"
+SECRET_KEY = "secret.key"
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """What a client on this machine needs, as kept in DATA/credentials.json (mode 0600)."""
+
+    url: str
+    api_key: str | None = None
+
+
+class Secrets(msgspec.Struct, frozen=True):
+    """The secrets in force and whether the API key was made by this server."""
+
+    api_key: str
+    secret_key: str
+    generated: bool
+
+
+def read_credentials(data: Path) -> Credentials | None:
+    """The credentials file of a data directory, if there is one."""
+    try:
+        return msgspec.json.decode((data / CREDENTIALS).read_bytes(), type=Credentials)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def write_credentials(data: Path, kept: Credentials) -> None:
+    """Replace the credentials file."""
+    _write_private(data / CREDENTIALS, json.dumps(msgspec.to_builtins(kept), indent=2) + "\n")
+
+
+def prepare(settings: Settings) -> Secrets:
+    """Make the data directory and the secrets that are not set; nothing is overwritten."""
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if isinstance(settings.database, Path):
+            settings.database.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Invalid(
+            f"the data directory cannot be made: {error}", hint="Name another with --data.", field="DATA"
+        ) from None
+    secret_key = settings.secret_key or _kept(settings.data / SECRET_KEY, lambda: os.urandom(32).hex())
+    known = read_credentials(settings.data)
+    if settings.api_key:
+        return Secrets(settings.api_key, secret_key, generated=False)
+    if known is not None and known.api_key:
+        return Secrets(known.api_key, secret_key, generated=True)
+    return Secrets(new_key(), secret_key, generated=True)
+
+
+def new_key() -> str:
+    """A fresh API key."""
+    return tokens.new_secret(os.urandom(tokens.SECRET_BYTES))
+
+
+def _kept(path: Path, make: Callable[[], str]) -> str:
+    if not path.exists():
+        _write_private(path, make() + "\n")
+    return path.read_text("ascii").strip()
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file nobody else can read, whole or not at all."""
+    draft = path.with_name(path.name + ".new")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
