@@ -16,7 +16,19 @@ from typing import Any
 import aiohttp
 
 from bench.report import emit, histogram, summary
-from bench.rig import OTHER_CORE, SERVER_CORE, Server, Sink, ended, gather, pinned, rig
+from bench.rig import (
+    OTHER_CORE,
+    SERVER_CORE,
+    Server,
+    Sink,
+    busy_seconds,
+    cpu_of,
+    ended,
+    gather,
+    pinned,
+    rig,
+    wait_until_quiet,
+)
 
 QUICK = "--quick" in sys.argv
 SECONDS = 10 if QUICK else 60
@@ -46,10 +58,11 @@ async def create_each_second(server: Server, sink: Sink, count: int) -> None:
 def observe(server: Server, sink: Sink, seconds: float) -> dict[str, Any]:
     """Watch a steady load, then stop the server and check what it wrote against what the sink saw."""
     sink.reset()
-    began, cpu = time.time() * 1000, server.cpu_seconds()
+    began, cpu, sink_cpu, busy = time.time() * 1000, server.cpu_seconds(), cpu_of(sink.pid), busy_seconds()
     time.sleep(seconds)
     until = time.time() * 1000
     cpu = server.cpu_seconds() - cpu
+    foreign = busy_seconds() - busy - cpu - (cpu_of(sink.pid) - sink_cpu)
     server.stop()
     calls = sink.calls()
     due = [(key, due, at) for key, due, at in calls if due is not None and began + 1000 <= due <= until - 2000]
@@ -62,6 +75,7 @@ def observe(server: Server, sink: Sink, seconds: float) -> dict[str, Any]:
         "doubled": len(keys) - len(set(keys)),
         "lost": lost(server, set(keys), began),
         "cpu": round(cpu / seconds, 2),
+        "foreign_cpu": round(max(0.0, foreign) / seconds, 2),
     }
 
 
@@ -104,6 +118,7 @@ def burst() -> None:
 def rate() -> None:
     best = 0
     for count in (2000, 2500, 3000, 4000, 5000, 6000):
+        wait_until_quiet()
         with rig() as (server, sink):
             asyncio.run(create_even(server, sink, count))
             time.sleep(2)
@@ -157,6 +172,7 @@ SCENARIOS = {"even": even, "burst": burst, "apscheduler": apscheduler, "flood": 
 def main() -> int:
     chosen = [name for name in sys.argv[1:] if not name.startswith("--")] or list(SCENARIOS)
     for name in chosen:
+        wait_until_quiet()
         SCENARIOS[name]()
     return 0
 

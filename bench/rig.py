@@ -23,6 +23,29 @@ CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, OTHER_CORE = CORES[0], CORES[-1]
 
 
+def busy_seconds() -> float:
+    """CPU seconds this machine has spent on anything."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
+    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_of(pid: int) -> float:
+    """CPU seconds of one process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_until_quiet(patience: float = 90) -> None:
+    """Wait for a moment in which others leave the machine alone; give up politely."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        before = busy_seconds()
+        time.sleep(2)
+        if busy_seconds() - before < 0.3:
+            return
+    print("  (the machine did not become quiet)", flush=True)
+
+
 def pinned(core: int, *command: str, **options: Any) -> subprocess.Popen[str]:
     """A process on one core."""
     process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, **options)
@@ -44,6 +67,7 @@ class Sink:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
+        self.pid = process.pid
         self.url = f"http://127.0.0.1:{int(process.stdout.readline())}"
 
     def calls(self) -> list[tuple[str, float | None, float]]:
@@ -97,8 +121,7 @@ class Server:
 
     def cpu_seconds(self) -> float:
         assert self.process is not None
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_of(self.process.pid)
 
     def stop(self) -> None:
         if self.process is not None:

@@ -48,13 +48,19 @@ def write_credentials(data: Path, kept: Credentials) -> None:
 def prepare(settings: Settings) -> Secrets:
     """Make the data directory and the secrets that are not set; nothing is overwritten."""
     try:
-        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if isinstance(settings.database, Path):
-            settings.database.parent.mkdir(parents=True, exist_ok=True)
+        return _prepared(settings)
     except OSError as error:
         raise Invalid(
-            f"the data directory cannot be made: {error}", hint="Name another with --data.", field="DATA"
+            f"the data directory cannot be used by user {os.geteuid()}: {error}",
+            hint=f"Name another with --data, or: chown {os.geteuid()} {settings.data}",
+            field="DATA",
         ) from None
+
+
+def _prepared(settings: Settings) -> Secrets:
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if isinstance(settings.database, Path):
+        settings.database.parent.mkdir(parents=True, exist_ok=True)
     secret_key = settings.secret_key or _kept(settings.data / SECRET_KEY, lambda: os.urandom(32).hex())
     known = read_credentials(settings.data)
     if settings.api_key:

@@ -213,3 +213,12 @@ def test_a_generated_key_that_was_rotated_away_stays_dead_and_there_is_a_new_one
         assert kept() != first
         assert call(process.url, "GET", "/v1/cron/list", key=first)[0] == 401
         assert call(process.url, "GET", "/v1/cron/list", key=kept())[0] == 200
+
+
+def test_a_data_directory_that_cannot_be_used_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file is in the way")
+    done = mainspring("serve", "--port", "0", "--data", str(tmp_path / "data"), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "DATA" in done.stderr
+    assert "cannot be used" in done.stderr
+    assert "Traceback" not in done.stderr

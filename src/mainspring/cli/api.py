@@ -12,7 +12,6 @@ from urllib import error, parse, request
 from mainspring.core.errors import Refused, Unavailable
 
 _HOME = Path("~/.mainspring/credentials")
-_LOCAL = Path("mainspring-data/credentials.json")
 # The server is where the user says; a proxy from the environment is for other things.
 _OPENER = request.build_opener(request.ProxyHandler({}))
 
@@ -30,10 +29,14 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def address(args: Namespace) -> tuple[str, str | None]:
-    """(URL, key) from the flags, the environment, ./mainspring-data/credentials.json, ~/.mainspring/credentials."""
+    """(URL, key) from the flags, the environment, the data directory's credentials.json, ~/.mainspring/credentials.
+
+    The data directory: --data, MAINSPRING_DATA, else ./mainspring-data.
+    """
+    data = getattr(args, "data", None) or os.environ.get("MAINSPRING_DATA") or "mainspring-data"
     url = getattr(args, "url", None) or os.environ.get("MAINSPRING_URL")
     key = os.environ.get("MAINSPRING_API_KEY")
-    for path in (_LOCAL, _HOME.expanduser()):
+    for path in (Path(data) / "credentials.json", _HOME.expanduser()):
         if url and key:
             break
         try:

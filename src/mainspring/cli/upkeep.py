@@ -133,8 +133,12 @@ def _restore(args: argparse.Namespace) -> int:
     kept = _put_aside(path)
     draft = path.with_name(path.name + ".restoring")
     shutil.copyfile(args.file, draft)
+    like = (kept or path.parent).stat()
     with draft.open("rb+") as file:
         os.fsync(file.fileno())
+        os.fchmod(file.fileno(), 0o600)
+        if os.geteuid() == 0:
+            os.fchown(file.fileno(), like.st_uid, like.st_gid)
     draft.replace(path)
     lock.release()
     if args.json:
