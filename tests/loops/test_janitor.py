@@ -4,7 +4,7 @@ from loops.rig import Rig
 from mainspring.core.events import Pruned
 from mainspring.core.limits import DAY, MINUTE, PRUNE_BATCH
 from mainspring.loops.janitor import BREATH, SWEEP, Janitor
-from store.making import PROJECT, START, manual, new, once
+from store.making import PROJECT, START, driver, manual, new, number, once
 
 
 async def test_with_nothing_to_remove_it_says_nothing_and_comes_back_later(rig: Rig) -> None:
@@ -25,6 +25,21 @@ async def test_a_step_removes_what_is_old_of_every_kind(rig: Rig) -> None:
     assert rig.bench.said(Pruned) == [Pruned(runs=2, gaps=0, schedules=1)]
     assert len(await rig.runs(entry)) == 1
     assert await rig.bench.store.recall(now - 2 * DAY, PROJECT, "cron.create", "k", b"body") is None
+
+
+async def test_what_a_removal_frees_is_given_back_to_the_disk(rig: Rig) -> None:
+    await rig.create("b", "task", run_at=START, retention_days=1)
+    await rig.tick()
+    connection = driver(rig.bench.store)
+    connection.execute("CREATE TABLE heap (block BLOB)")
+    connection.executemany("INSERT INTO heap VALUES (randomblob(8000))", [()] * 300)
+    connection.execute("DROP TABLE heap")
+    janitor = Janitor(rig.bench.core)
+    free = [number(rig.bench.store, "PRAGMA freelist_count")]
+    for days in (0, 2, 2):
+        await janitor.step(START + days * DAY)
+        free.append(number(rig.bench.store, "PRAGMA freelist_count"))
+    assert free[0] == free[1] > free[2] == free[3]
 
 
 async def test_a_crowded_schedule_is_thinned_out_a_batch_at_a_time(rig: Rig) -> None:

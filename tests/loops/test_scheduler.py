@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from loops.rig import Rig
-from mainspring.core.events import Fired
+from mainspring.core import schedules
+from mainspring.core.drafts import Draft
+from mainspring.core.events import Fired, ScheduleBroken
 from mainspring.core.limits import FIRE_BATCH, HOUR, MINUTE, SECOND
 from mainspring.core.model import Entry
-from store.making import START, new, schedule
+from store.making import PROJECT, START, new, schedule
 
 
 async def minutes(rig: Rig, entry: Entry) -> list[tuple[str, int]]:
@@ -113,3 +115,21 @@ async def test_two_schedulers_make_each_occurrence_once(rig: Rig) -> None:
         for scheduler in (first, rig.scheduler):
             await scheduler.step(START + minute * MINUTE)
     assert await minutes(rig, entry) == [("schedule", minute) for minute in range(1, 6)]
+
+
+async def test_a_schedule_that_cannot_be_planned_stops_no_other_and_can_be_cured(rig: Rig) -> None:
+    [broken] = await rig.bench.store.schedules.create(
+        START, [new(schedule(cron_expr="not a cron expression"), due=START + MINUTE)]
+    )
+    assert isinstance(broken, Entry)
+    sound = await rig.create()
+    await rig.scheduler.step(START + MINUTE)
+    assert await minutes(rig, sound) == [("schedule", 1)]
+    assert await gaps(rig, broken) == [("error", 1, 1, 1)]
+    assert [type(event) for event in rig.bench.said(ScheduleBroken)] == [ScheduleBroken]
+    await rig.scheduler.step(START + 2 * MINUTE)
+    assert await gaps(rig, broken) == [("error", 1, 2, 2)]
+    cure = Draft(cron_expr="* * * * *")
+    await schedules.update(rig.bench.core, START + 2 * MINUTE, PROJECT, "cron", broken.schedule.id, cure, None)
+    await rig.scheduler.step(START + 3 * MINUTE)
+    assert await minutes(rig, broken) == [("schedule", 3)]

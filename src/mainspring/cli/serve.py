@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -118,6 +120,7 @@ def _welcome(server: Server) -> None:
 
     host, port = server.addresses[0]
     url, key = app.url_of(host, port), server.secrets.api_key
+    command = _command()
     body = json.dumps({"cron_expr": "*/5 * * * * *", "task": f"{url}/dev/echo", "name": "hello", "payload": {"n": 1}})
     print(
         f"""
@@ -134,14 +137,21 @@ def _welcome(server: Server) -> None:
 
   See it, see its runs, stop it:
 
-    mainspring cron list
-    mainspring run list
-    mainspring cron delete <id>
+    {command} cron list
+    {command} run list
+    {command} cron delete <id>
 
   API: {url}/docs · {url}/openapi.json · {url}/metrics
 """,
         flush=True,
     )
+
+
+def _command() -> str:
+    """What to type for `mainspring` in this shell: the name if it is on the path, else where the command lies."""
+    if shutil.which("mainspring"):
+        return "mainspring"
+    return shlex.quote(os.path.relpath(sys.argv[0])) if sys.argv[0].endswith("/mainspring") else "python3 -m mainspring"
 
 
 def _echo(method: str, path: str, headers: dict[str, str], body: bytes) -> None:

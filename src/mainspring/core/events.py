@@ -22,6 +22,13 @@ class Fired(Event, frozen=True):
     missed: int
 
 
+class ScheduleBroken(Event, frozen=True):
+    """A schedule could not be planned; its instant is missed, and it is looked at again in a minute."""
+
+    schedule_id: int
+    error: str
+
+
 class Claimed(Event, frozen=True):
     """Runs taken to be sent."""
 

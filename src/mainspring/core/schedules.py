@@ -144,11 +144,20 @@ async def trigger(
 
 async def fire_due(core: Core, now: int) -> Fired:
     """One visit of the scheduler: at most 500 due schedules, planned and written in one transaction."""
-    fired = await core.store.schedules.fire(now, timing.plan, FIRE_BATCH)
+    broken: list[events.ScheduleBroken] = []
+
+    def plan(due: timing.Due, at: int) -> timing.Plan:
+        try:
+            return timing.plan(due, at)
+        except Exception as error:  # noqa: BLE001  # one schedule that cannot be planned must not stop the others
+            broken.append(events.ScheduleBroken(schedule_id=due.schedule_id, error=f"{type(error).__name__}: {error}"))
+            return timing.set_aside(due, at)
+
+    fired = await core.store.schedules.fire(now, plan, FIRE_BATCH)
+    for event in broken:
+        core.emit(event)
     if fired.schedules:
-        core.emit(
-            events.Fired(schedules=fired.schedules, runs=fired.runs, skipped=fired.skipped, missed=fired.missed)
-        )
+        core.emit(events.Fired(schedules=fired.schedules, runs=fired.runs, skipped=fired.skipped, missed=fired.missed))
     if fired.runs:
         core.wakeup.dispatcher()
     return fired
@@ -219,7 +228,10 @@ def _entered_until(entry: Entry, now: int) -> int:
     schedule, next_due_at = entry.schedule, entry.progress.next_due_at
     if schedule.cron_expr is None or next_due_at is None:
         return now
-    expression = parse_expression(schedule.cron_expr, schedule.dialect)
+    try:
+        expression = parse_expression(schedule.cron_expr, schedule.dialect)
+    except Invalid:
+        return now  # a row that cannot have fired; the edit is its cure
     fired = cron.last_at_or_before(
         expression, next_due_at - 1, cron.zone(schedule.timezone), schedule.anchor_at, not_before_ms=now
     )

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from mainspring.core import cron
-from mainspring.core.limits import CATCHUP_RUNS_MAX, GRACE, OVERLAP_QUEUE_MAX
+from mainspring.core.limits import CATCHUP_RUNS_MAX, GRACE, MINUTE, OVERLAP_QUEUE_MAX
 from mainspring.core.model import Catchup, GapOutcome, Overlap
 
 
@@ -104,6 +104,13 @@ def plan(due: Due, now: int) -> Plan:
     else:
         _fresh(book, clock, due.next_due_at, now)
     return book.close(clock.next_after(now))
+
+
+def set_aside(due: Due, now: int) -> Plan:
+    """The plan for a schedule that cannot be planned: its instant is missed with the reason `error`, next in a minute."""
+    book = _Book(due)
+    book.gap("missed", "error", due.next_due_at, due.next_due_at, 1)
+    return book.close(now + MINUTE)
 
 
 class _Clock:

@@ -9,7 +9,7 @@ from typing import Literal
 import structlog
 
 from mainspring.core import ids
-from mainspring.core.events import AttemptEnded, Event, Fired, LoopFailed, Pruned, Rescued, ResultFenced
+from mainspring.core.events import AttemptEnded, Event, Fired, LoopFailed, Pruned, Rescued, ResultFenced, ScheduleBroken
 
 _log = structlog.get_logger("mainspring")
 
@@ -63,6 +63,8 @@ def on_event(event: Event) -> None:
             _log.warning("runs rescued", runs=event.runs)
         case Pruned():
             _log.info("history pruned", runs=event.runs, gaps=event.gaps, schedules=event.schedules)
+        case ScheduleBroken():
+            _log.error("schedule cannot be planned", cron_id=ids.text("cron", event.schedule_id), error=event.error)
         case LoopFailed():
             _log.error("loop failed", loop=event.loop, error=event.error)
         case _:

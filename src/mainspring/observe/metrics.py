@@ -28,6 +28,7 @@ from mainspring.core.events import (
     Pruned,
     Rescued,
     ResultFenced,
+    ScheduleBroken,
 )
 
 _LATENESS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 300, 3600)
@@ -82,6 +83,7 @@ class Metrics:
         self._claims = make(Counter, "mainspring_runs_claimed_total", "Attempts begun.")
         self._fenced = make(Counter, "mainspring_results_fenced_total", "Late results refused by their fencing token.")
         self._rescued = make(Counter, "mainspring_runs_rescued_total", "Runs taken back after a crash.")
+        self._broken = make(Counter, "mainspring_schedules_broken_total", "Visits to schedules that cannot be planned.")
         self._pruned = make(Counter, "mainspring_runs_pruned_total", "Runs removed by retention.")
         self._attempts = Counter(
             "mainspring_attempts_total", "Attempts ended, by what became of the run.", ["state"], registry=self.registry
@@ -129,6 +131,8 @@ class Metrics:
                 self._rescued.inc(event.runs)
             case Pruned():
                 self._pruned.inc(event.runs)
+            case ScheduleBroken():
+                self._broken.inc()
             case LoopFailed():
                 self._loops.labels(event.loop).inc()
             case _:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 
@@ -42,9 +42,9 @@ def each_host(url: str) -> list[Host]:
     wanted = dict(query).get("target_session_attrs", "read-write")
     rest = urlencode([pair for pair in query if pair[0] != "target_session_attrs"])
     user, at, hosts = parts.netloc.rpartition("@")
+    tail = parts.path + ("?" + rest if rest else "")
     return [
-        Host(urlunsplit(("postgresql", user + at + host, parts.path, rest, "")), msgspec.convert(wanted, Wanted))
-        for host in hosts.split(",")
+        Host("postgresql://" + user + at + host + tail, msgspec.convert(wanted, Wanted)) for host in hosts.split(",")
     ]
 
 
@@ -52,4 +52,4 @@ def shown(url: str) -> str:
     """The URL without its password."""
     parts = urlsplit(url)
     user, at, hosts = parts.netloc.rpartition("@")
-    return urlunsplit((parts.scheme, user.partition(":")[0] + at + hosts, parts.path, "", ""))
+    return "postgresql://" + user.partition(":")[0] + at + hosts + parts.path

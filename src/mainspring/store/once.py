@@ -59,8 +59,6 @@ async def apply_once(
             kept[index] = (*_scope(once), once.body_hash, answer.full, answer.bare, now)
     if kept:
         await tx.many("insert_idempotency", [row[:6] for row in kept.values()], now=now)
-    if dropped := [scope for scope, index in first.items() if index not in kept]:
-        await tx.hold("drop_keys", dropped)
     for index, earlier in repeats:
         once = once_of(items[index])
         assert once is not None

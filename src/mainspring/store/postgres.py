@@ -98,8 +98,8 @@ class PostgresTx:
             if message.sqlstate != "00000":
                 warnings.append(f"{message.sqlstate} {message.message}")
 
-        connection.add_log_listener(note)
         try:
+            connection.add_log_listener(note)
             verdict = await connection.execute("COMMIT")
         except _FAILURES as error:
             raise _uncertain(error) from error
@@ -111,14 +111,12 @@ class PostgresTx:
             raise _uncertain(*warnings, verdict)
 
     async def _undo(self) -> None:
-        connection = self._connection
         try:
-            if not connection.is_closed():
-                await connection.execute("ROLLBACK", timeout=CONNECT_S)
+            await self._connection.execute("ROLLBACK", timeout=CONNECT_S)
         except _FAILURES:
-            connection.terminate()
-        finally:
-            await self._db.release(connection)
+            await self._db.discard(self._connection)
+        else:
+            await self._db.release(self._connection)
 
     async def fetch(self, query: str, **scalars: object) -> list[Row]:
         compiled = self._queries[query]
@@ -155,14 +153,17 @@ class PostgresDb:
         """Raises `Unavailable` while this node must not write."""
         self._hosts = each_host(url)
         self._durably: dict[str, str] = {}
-        self._work = self._pool(_WORK, CONNECTIONS)
-        self._scans = self._pool(_SCAN, SCANS)
+        self._work: asyncpg.Pool[Any]
+        self._scans: asyncpg.Pool[Any]
+        self._pools: list[asyncpg.Pool[Any]] = []
         self._unfinished: set[asyncio.Task[None]] = set()
 
-    def _pool(self, settings: dict[str, str], size: int) -> asyncpg.Pool[Any]:
-        return asyncpg.create_pool(
+    async def _pool(self, settings: dict[str, str], size: int) -> asyncpg.Pool[Any]:
+        pool = await asyncpg.create_pool(
             connect=lambda *_, **__: self.connect(settings), reset=_nothing, min_size=0, max_size=size
         )
+        self._pools.append(pool)
+        return pool
 
     async def open(self) -> None:
         """Reach it. Raises `Unavailable` when it cannot be reached, `Conflict` when it is too old."""
@@ -180,8 +181,8 @@ class PostgresDb:
                 self._durably = {"synchronous_commit": "on"}
         finally:
             await connection.close()
-        await self._work
-        await self._scans
+        self._work = await self._pool(_WORK, CONNECTIONS)
+        self._scans = await self._pool(_SCAN, SCANS)
 
     async def connect(self, settings: dict[str, str]) -> asyncpg.Connection[Any]:
         """A new connection to the first host that takes writes; the last one that did is asked first."""
@@ -217,8 +218,7 @@ class PostgresDb:
             try:
                 await connection.execute(_BEGIN)
             except BaseException as error:
-                connection.terminate()
-                await self.release(connection)
+                await self.discard(connection)
                 await self._work.expire_connections()
                 if last or not isinstance(error, _FAILURES):
                     raise self.translated(error) from error
@@ -236,6 +236,12 @@ class PostgresDb:
         """Give a connection of the work pool back, dead or alive."""
         with contextlib.suppress(*_FAILURES):
             await self._work.release(connection)
+
+    async def discard(self, connection: PoolConnectionProxy[Any]) -> None:
+        """Have done with a connection of the work pool."""
+        with contextlib.suppress(*_FAILURES):
+            connection.terminate()
+        await self.release(connection)
 
     async def to_the_end(self, work: Coroutine[Any, Any, None]) -> None:
         """Await `work`; if the caller is cancelled meanwhile, it still comes to its end."""
@@ -298,7 +304,7 @@ class PostgresDb:
     async def close(self) -> None:
         if self._unfinished:
             await asyncio.wait(self._unfinished, timeout=ACQUIRE_S)
-        for pool in (self._work, self._scans):
+        for pool in self._pools:
             try:
                 await asyncio.wait_for(pool.close(), timeout=ACQUIRE_S)
             except _FAILURES:

@@ -10,9 +10,9 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING;
 
 -- Of two nodes with one new key, the second waits here until the first has committed or given up. A row without an
--- answer is this transaction's own and never outlives it. A row that was there already is held, which makes a record
--- in the log: the commit of whoever repeats its answer then waits until a standby has it too. Keys come in order; a
--- lock per key instead of a row would overflow the server's table of locks.
+-- answer is as good as none: its request was refused. A row that was there already is held, which makes a record in
+-- the log: the commit of whoever repeats its answer then waits until a standby has it too. Keys come in order; an
+-- advisory lock for each instead of a row would overflow the server's table of locks.
 -- name: hold_keys [postgres only]
 WITH @rows(v: project text, operation text, key text)
 INSERT INTO idempotency AS i (project, operation, key, body_hash, answer, created_at)
@@ -20,12 +20,6 @@ SELECT project, operation, key, ''::bytea, ''::bytea, :now FROM v
 ON CONFLICT (project, operation, key) DO UPDATE SET
   body_hash = excluded.body_hash, answer = excluded.answer, bare = NULL, created_at = excluded.created_at
 WHERE i.created_at <= :since;
-
--- What was refused may be asked again.
--- name: drop_keys [postgres only]
-WITH @rows(v: project text, operation text, key text)
-DELETE FROM idempotency AS i USING v
-WHERE i.project = v.project AND i.operation = v.operation AND i.key = v.key AND length(i.answer) = 0;
 
 -- An answer that is given again for what was found done must not come from a primary whose standby never got it: with
 -- a record of its own in the log, the commit waits for the standby to have everything before it.
