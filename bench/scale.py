@@ -1,6 +1,6 @@
 """100,000 stored schedules: start to first fire, a listing, idle CPU.
 
-    python -m bench.scale [--json] [--quick]
+python -m bench.scale [--json] [--quick]
 """
 
 from __future__ import annotations

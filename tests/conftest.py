@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import settings
-from postgres import postgres
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
+
+from postgres import postgres
 
 # A busy machine is not a failing test: no example is refused for having taken long.
 settings.register_profile("mainspring", deadline=None)

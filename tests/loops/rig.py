@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from mainspring.core import ids, schedules
 from mainspring.core.drafts import Draft
 from mainspring.core.model import Entry, Run, ScheduleKind
@@ -15,6 +17,9 @@ from mainspring.core.ports import Outcome, Request
 from mainspring.loops.dispatcher import Dispatcher
 from mainspring.loops.scheduler import Scheduler
 from store.making import ALL, PROJECT, Bench, Clock
+
+# For tests that look behind the store.
+on_the_embedded_store = pytest.mark.parametrize("bench", ["sqlite"], indirect=True)
 
 
 class Targets:

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from loops.rig import Rig, public, until
+from loops.rig import Rig, on_the_embedded_store, public, until
 from mainspring.core.errors import Unavailable
 from mainspring.core.events import AttemptEnded, Claimed, ResultFenced
 from mainspring.core.limits import HEARTBEAT, HOUR, LEASE, MINUTE, SECOND
@@ -90,6 +90,7 @@ async def test_a_timeout_is_tried_again_and_a_success_ends_it(rig: Rig) -> None:
     assert await rig.states(entry) == ["succeeded"]
 
 
+@on_the_embedded_store
 async def test_what_cannot_be_built_is_not_sent_and_not_tried_again(rig: Rig) -> None:
     """A stored secret that no longer opens: the run says so, the loop goes on."""
     entry = await rig.create(secret="hush")
@@ -178,6 +179,7 @@ async def test_leases_hold_when_the_clock_jumps(rig: Rig) -> None:
     assert len(rig.targets.requests) == 1
 
 
+@on_the_embedded_store
 async def test_results_that_cannot_be_written_are_kept_and_written_later(rig: Rig) -> None:
     """The target has been called; forgetting its answer would mean calling it again."""
     entry = await rig.create()
@@ -196,6 +198,7 @@ async def test_results_that_cannot_be_written_are_kept_and_written_later(rig: Ri
     assert len(rig.targets.requests) == 1
 
 
+@on_the_embedded_store
 async def test_seats_are_free_again_when_targets_cannot_be_read(rig: Rig) -> None:
     """Were they not, each such moment would leave fewer of them until nothing is sent any more."""
     await rig.create(retry=5)

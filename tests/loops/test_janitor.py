@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from loops.rig import Rig
+from loops.rig import Rig, on_the_embedded_store
 from mainspring.core.events import Pruned
 from mainspring.core.limits import DAY, MINUTE, PRUNE_BATCH
 from mainspring.loops.janitor import BREATH, SWEEP, Janitor
@@ -27,6 +27,7 @@ async def test_a_step_removes_what_is_old_of_every_kind(rig: Rig) -> None:
     assert await rig.bench.store.recall(now - 2 * DAY, PROJECT, "cron.create", "k", b"body") is None
 
 
+@on_the_embedded_store
 async def test_what_a_removal_frees_is_given_back_to_the_disk(rig: Rig) -> None:
     await rig.create("b", "task", run_at=START, retention_days=1)
     await rig.tick()

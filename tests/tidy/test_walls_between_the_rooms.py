@@ -29,7 +29,10 @@ TRESPASSES = {
         ("import mainspring.cli", "mainspring.loops -> mainspring.cli"),
         ("import aiohttp", "mainspring.loops -> aiohttp"),
     ],
-    "store/fold.py": [("from apsw import Connection", "mainspring.store.fold -> apsw")],
+    "store/fold.py": [
+        ("from apsw import Connection", "mainspring.store.fold -> apsw"),
+        ("import asyncpg", "mainspring.store.fold -> asyncpg"),
+    ],
     "attic.py": [("", "- mainspring.attic")],
 }
 CONTRACTS_BROKEN = 5

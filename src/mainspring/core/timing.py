@@ -107,7 +107,7 @@ def plan(due: Due, now: int) -> Plan:
 
 
 def set_aside(due: Due, now: int) -> Plan:
-    """The plan for a schedule that cannot be planned: its instant is missed with the reason `error`, next in a minute."""
+    """The plan for one that cannot be planned: its instant is missed with the reason `error`, next in a minute."""
     book = _Book(due)
     book.gap("missed", "error", due.next_due_at, due.next_due_at, 1)
     return book.close(now + MINUTE)

@@ -44,7 +44,8 @@ _WORK = {
     "enable_mergejoin": "off",
     "idle_in_transaction_session_timeout": "10000",
 }
-_SCAN = {"statement_timeout": str(SCAN_MS)}
+# A list of a small project among large ones needs another plan than theirs: each is planned for what it asks.
+_SCAN = {"statement_timeout": str(SCAN_MS), "plan_cache_mode": "force_custom_plan"}
 # A notification is only a hint: it need not wait for the disk, least of all while it holds the lock of them all.
 _LINE = {"synchronous_commit": "off"}
 _EVERY = {"application_name": "mainspring", "timezone": "UTC", "jit": "off"}
@@ -160,7 +161,11 @@ class PostgresDb:
 
     async def _pool(self, settings: dict[str, str], size: int) -> asyncpg.Pool[Any]:
         pool = await asyncpg.create_pool(
-            connect=lambda *_, **__: self.connect(settings), reset=_nothing, min_size=0, max_size=size
+            connect=lambda *_, **__: self.connect(settings),
+            reset=_nothing,
+            min_size=0,
+            max_size=size,
+            max_queries=float("inf"),
         )
         self._pools.append(pool)
         return pool

@@ -27,6 +27,7 @@ class SharedWakeups:
         self._wanted: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._saying: asyncio.Task[None] | None = None
+        self._closed = False
 
     def scheduler(self) -> None:
         self._local.scheduler()
@@ -44,6 +45,8 @@ class SharedWakeups:
             self._wake({"scheduler", "dispatcher"})
 
     async def close(self) -> None:
+        """Hang up; what was still to be said is not."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         if self._saying is not None:
@@ -53,7 +56,7 @@ class SharedWakeups:
 
     def _tell(self, loop: str) -> None:
         self._wanted.add(loop)
-        if self._timer is None and self._saying is None:
+        if self._timer is None and self._saying is None and not self._closed:
             self._timer = asyncio.get_running_loop().call_later(GATHER_S, self._begin)
 
     def _begin(self) -> None:

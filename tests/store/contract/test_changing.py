@@ -88,7 +88,7 @@ async def test_pausing_cancels_what_waits_and_lets_what_flies_end(store: Store) 
     paused = await pause(store, START + 2 * MINUTE + 1, entry)
     states = [(run.state, run.error) for run in await runs_of(store, entry)]
     assert states == [("cancelled", "paused"), ("running", None), ("running", None)]
-    assert (paused.progress.active, paused.progress.next_due_at) == (2, None)
+    assert (paused.progress.active, paused.progress.held, paused.progress.next_due_at) == (2, 0, None)
     await end(store, START + 3 * MINUTE, [second])
     seen = await entry_of(store, entry)
     assert (seen.progress.active, seen.progress.last_state) == (1, "succeeded")
@@ -131,6 +131,18 @@ async def test_a_run_asked_for_by_hand_survives_a_pause_and_gets_its_turn(store:
     assert [run.state for run in await runs_of(store, entry)] == ["cancelled", "queued"]
     assert (paused.progress.active, paused.progress.held) == (1, 0)
     assert [one.run_id for one in await claim(store, START + 1)] == [by_hand.id]
+
+
+async def test_a_run_asked_for_by_hand_still_waits_for_the_one_in_flight_when_a_pause_comes(store: Store) -> None:
+    entry = await create(store, START, schedule(overlap="queue"))
+    await fire(store, START)
+    claims = await claim(store, START)
+    by_hand = await trigger(store, START, entry)
+    paused = await pause(store, START + 1, entry)
+    assert (paused.progress.active, paused.progress.held) == (1, 1)
+    assert await claim(store, START + 1) == []
+    await end(store, START + 2, claims)
+    assert [one.run_id for one in await claim(store, START + 2)] == [by_hand.id]
 
 
 async def test_deleting_cancels_everything_that_waits_by_hand_too(store: Store) -> None:

@@ -113,6 +113,9 @@ async def test_the_next_waiting_instant_is_the_first_one_after_now(store: Store)
     await end(store, START, await claim(store, START), status=500)
     [run] = await runs_of(store, entry)
     assert await store.runs.next_waiting("http", START) == run.due_at == START + 5 * SECOND
+    await waiting(store, "http://b:80", 1, START + 7 * SECOND)
+    assert await store.runs.next_waiting("http", START) == START + 5 * SECOND
+    assert await store.runs.next_waiting("http", START + 5 * SECOND) == START + 7 * SECOND
 
 
 async def test_a_lease_is_renewed_only_for_its_own_node_and_only_while_running(store: Store) -> None:

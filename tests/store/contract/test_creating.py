@@ -4,7 +4,7 @@ from mainspring.core.changes import Change
 from mainspring.core.ids import made_at
 from mainspring.core.model import Entry, Expect, Page
 from mainspring.store.store import Store
-from store.making import ALL, PROJECT, START, Clock, create, entry_of, new, schedule, target
+from store.making import ALL, PROJECT, START, Clock, create, entry_of, new, schedule, target, trigger
 
 
 async def test_what_was_created_is_what_is_read(store: Store) -> None:
@@ -89,9 +89,13 @@ async def test_pages_stand_still_while_schedules_are_added(store: Store, clock: 
 
 async def test_a_restart_never_hands_out_an_old_id_again(store: Store) -> None:
     """The largest key in the store is the floor of the next process's keys, whatever its clock says."""
+    await create(store, START)
     entry = await create(store, START)
     [(largest,)] = await store.db.read("largest_key")
     assert largest == entry.target.id > entry.schedule.id
+    run = await trigger(store, START, entry)
+    [(largest,)] = await store.db.read("largest_key")
+    assert largest == run.id
 
 
 async def test_the_first_due_instant_is_the_earliest_of_all(store: Store) -> None:

@@ -78,10 +78,11 @@ async def test_an_instant_that_ran_is_never_run_again(store: Store) -> None:
     entry = await create(store, START)
     await fire(store, START)
     await rewind(store, entry, START)
-    assert await fire(store, START) == 0
+    assert await fire(store, START + 1) == 0
     progress = (await entry_of(store, entry)).progress
     assert [run.scheduled_for for run in await runs_of(store, entry)] == [START]
     assert (progress.next_due_at, progress.active, progress.run_count) == (START + MINUTE, 1, 1)
+    assert progress.last_run_at == START
 
 
 async def test_two_nodes_with_the_same_plan_make_one_run(store: Store) -> None:
