@@ -13,6 +13,7 @@ import pytest
 from mainspring.core import timing
 from mainspring.core.changes import Change
 from mainspring.core.errors import Conflict, Invalid, Unavailable
+from mainspring.core.ids import KeySource
 from mainspring.core.model import Entry, Page
 from mainspring.core.timing import Due, Plan
 from mainspring.store import postgres as driver
@@ -22,7 +23,7 @@ from mainspring.store.postgres import PostgresDb
 from mainspring.store.shared import open_postgres
 from mainspring.store.store import Store, open_store
 from postgres import USER, Postgres
-from store.making import PROJECT, START, Clock, create, entry_of, fire, new, once, runs_of, schedule
+from store.making import PROJECT, START, Clock, create, entry_of, fire, new, once, runs_of, schedule, trigger
 from store.sharing import ask, eventually, node, query, until_waiting
 
 CUT = (
@@ -110,6 +111,20 @@ async def test_what_the_database_cannot_keep_fails_its_own_caller_alone(store_on
     assert isinstance(bad, Invalid)
     assert isinstance(good, Entry)
     assert isinstance(also, Entry)
+
+
+async def test_two_rows_under_one_key_are_an_error_and_not_an_occurrence_that_was_there(
+    store_on_postgres: Store,
+) -> None:
+    class Stuck(KeySource):
+        def next(self, now: int) -> int:
+            return 7
+
+    entry = await create(store_on_postgres, START)
+    store_on_postgres.runs._keys = Stuck()
+    await trigger(store_on_postgres, START, entry)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await trigger(store_on_postgres, START, entry)
 
 
 async def test_when_the_database_is_away_a_batch_is_not_tried_again_row_by_row(

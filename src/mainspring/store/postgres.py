@@ -43,12 +43,18 @@ _WORK = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "idle_in_transaction_session_timeout": "10000",
+    "statement_timeout": "0",
 }
 # A list of a small project among large ones needs another plan than theirs: each is planned for what it asks.
 _SCAN = {"statement_timeout": str(SCAN_MS), "plan_cache_mode": "force_custom_plan"}
 # A notification is only a hint: it need not wait for the disk, least of all while it holds the lock of them all.
 _LINE = {"synchronous_commit": "off"}
-_EVERY = {"application_name": "mainspring", "timezone": "UTC", "jit": "off"}
+_EVERY = {
+    "application_name": "mainspring",
+    "timezone": "UTC",
+    "jit": "off",
+    "default_transaction_isolation": "read committed",
+}
 
 # Seconds, but for the last one: what was sent and is not acknowledged, in ms.
 _PATIENCE_WITH_PEERS = {"TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
@@ -289,7 +295,8 @@ class PostgresDb:
         try:
             return _rows(await connection.fetch(text, *arguments, timeout=timeout_s))
         except _FAILURES as error:
-            raise self.translated(error) from error
+            told = self.translated(error)
+            raise (_away(error) if isinstance(told, Collided) else told) from error
         finally:
             with contextlib.suppress(*_FAILURES):
                 await pool.release(connection)

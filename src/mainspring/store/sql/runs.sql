@@ -118,11 +118,12 @@ WHERE progress.schedule_id = v.schedule_id;
 UPDATE progress SET active = active + :active, held = held + :held, made = made + 1, last_run_at = :now
 WHERE schedule_id = :id;
 
--- Not those that another node has taken over: it has put itself in this one's place.
+-- Not those that another node has taken over: it has put itself in this one's place. Found by their ids; an index on
+-- the node would lead to comparing each with each.
 -- name: renew_leases
 WITH @rows(v: id bigint)
 UPDATE runs SET lease_until = :lease_until FROM v
-WHERE runs.id = v.id AND runs.node = :node AND runs.state = 'running';
+WHERE runs.id = v.id AND COALESCE(runs.node, -1) = :node AND runs.state = 'running';
 
 -- Among nodes, looking is taking over: the run belongs to no node any more, so its late owner cannot renew a lease that
 -- this decision is based on, and no second rescuer finds it unless the first one is gone for 30 s.
