@@ -42,7 +42,9 @@ SETTINGS = {
 
 def programs() -> Path:
     """The folder with `initdb` and `postgres`: of PG_BIN, the newest of the system, else of the wheel."""
-    named = [Path(os.environ["PG_BIN"])] if "PG_BIN" in os.environ else []
+    if "PG_BIN" in os.environ:
+        return Path(os.environ["PG_BIN"])
+    named: list[Path] = []
     with contextlib.suppress(OSError):
         told = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=False)
         named.append(Path(told.stdout.strip()))

@@ -95,10 +95,10 @@ def until_waiting(url: str, kind: str = "Lock") -> list[int]:
     return [row["pid"] for row in found]
 
 
-async def eventually(holds: Callable[[], Awaitable[T]]) -> T:
-    """The first true answer."""
+async def eventually(holds: Callable[[], Awaitable[T]], *, pause: float = 0.01) -> T:
+    """The first true answer; asked every `pause` seconds."""
     until = time.monotonic() + PATIENCE
     while not (value := await holds()):
         assert time.monotonic() < until
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(pause)
     return value

@@ -15,6 +15,7 @@ from mainspring.store.db import Away
 from mainspring.store.nodes import MARGIN
 from mainspring.store.shared import open_postgres
 from mainspring.store.store import Store
+from mainspring.store.wakeups import SharedWakeups
 from store.making import PROJECT, START, Clock, Wakes, create
 from store.sharing import eventually, node, query
 
@@ -177,13 +178,16 @@ async def test_wake_ups_of_one_moment_are_told_the_others_together_and_not_ourse
     assert own.dispatchers == told + 500
 
 
-async def test_what_is_said_while_something_is_being_said_is_said_next(pair: tuple[Store, Store]) -> None:
+async def test_what_is_to_be_said_while_something_is_being_said_is_said_next(pair: tuple[Store, Store]) -> None:
     other = await listening(pair[1])
     wakeups = pair[0].wakeups(Wakes())
+    assert isinstance(wakeups, SharedWakeups)
     await pair[0].beat(START)
-    for expected in range(1, 6):
-        wakeups.dispatcher()
-        await eventually(lambda now=expected: _truth(other.dispatchers >= now))  # type: ignore[misc] # the loop's own value
+    wakeups.dispatcher()
+    await eventually(lambda: _truth(wakeups._saying is not None and not wakeups._wanted), pause=0)
+    wakeups.scheduler()
+    await eventually(lambda: _truth(other.schedulers == 1))
+    assert other.dispatchers == 1
 
 
 async def test_a_cut_line_is_mended_at_the_next_beat_and_the_loops_look_around(

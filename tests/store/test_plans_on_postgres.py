@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from mainspring.store import postgres as driver
 from mainspring.store.postgres import PostgresDb
+from mainspring.store.sessions import SCAN, WORK
 from mainspring.store.sqlfile import load
 from postgres import Postgres
 from store.making import PROJECT, START, Clock, create
@@ -91,7 +91,7 @@ async def grown(postgres: Postgres) -> AsyncIterator[PostgresDb]:
 async def plan(db: PostgresDb, name: str) -> list[str]:
     """The plan in which a session that writes runs a query again and again."""
     arguments = ["NULL"] * max(map(int, re.findall(r"\$(\d+)", load("postgres")[name].text)), default=0)
-    return await explained(db, driver._WORK | {"plan_cache_mode": "force_generic_plan"}, name, arguments)
+    return await explained(db, WORK | {"plan_cache_mode": "force_generic_plan"}, name, arguments)
 
 
 async def explained(db: PostgresDb, settings: dict[str, str], name: str, arguments: list[str]) -> list[str]:
@@ -118,8 +118,28 @@ async def test_a_frequent_question_goes_by_its_index(grown: PostgresDb, name: st
 @pytest.mark.parametrize("name", LISTS)
 async def test_a_list_of_a_small_project_does_not_read_the_rows_of_a_large_one(grown: PostgresDb, name: str) -> None:
     arguments = [ASKED.get(param, "9223372036854775807") for param in load("postgres")[name].params]
-    told = "\n".join(await explained(grown, driver._SCAN, name, arguments))
+    told = "\n".join(await explained(grown, SCAN, name, arguments))
     assert f"using {LISTS[name]} " in told, told
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_rows_that_are_known_by_their_id_are_found_by_it(grown: PostgresDb) -> None:
+    """Also when next to nothing waits or runs at the moment: a plan made then is used when much does."""
+    connection = await grown.connect(WORK | {"plan_cache_mode": "force_generic_plan"})
+    quiet = connection.transaction()
+    await quiet.start()
+    try:
+        await connection.execute("UPDATE runs SET state = 'succeeded', due_at = NULL WHERE id % 997 > 0")
+        await connection.execute("ANALYZE runs")
+        for name in ("claim_runs", "finish_runs", "renew_leases"):
+            await connection.execute(f"PREPARE {name} AS {load('postgres')[name].text}")
+            count = max(map(int, re.findall(r"\$(\d+)", load("postgres")[name].text)))
+            lines = await connection.fetch(f"EXPLAIN EXECUTE {name} ({', '.join(['NULL'] * count)})")
+            told = "\n".join(row[0] for row in lines)
+            assert re.findall(r"Scan using (\w+)", told) == ["runs_pkey"], told
+    finally:
+        await quiet.rollback()
+        await connection.close()
 
 
 @pytest.mark.asyncio(loop_scope="module")

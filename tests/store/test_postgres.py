@@ -61,6 +61,12 @@ async def test_connections_that_died_while_they_were_idle_are_replaced(database:
     await asyncio.gather(*(store_on_postgres.upkeep.ping() for _ in range(5)))
     ask(database, CUT)
     entry = await create(store_on_postgres, START)
+    await asyncio.gather(*(store_on_postgres.upkeep.ping() for _ in range(5)))
+    ask(database, CUT)
+    await asyncio.gather(*(store_on_postgres.upkeep.ping() for _ in range(5)))
+    assert await store_on_postgres.upkeep.counts() == {"schedules": 1, "schedules_due": 1}
+    ask(database, CUT)
+    assert await store_on_postgres.upkeep.counts() == {"schedules": 1, "schedules_due": 1}
     assert await fire(store_on_postgres, START) == 1
     assert len(await runs_of(store_on_postgres, entry)) == 1
 
@@ -163,23 +169,22 @@ async def test_a_caller_that_is_cancelled_before_the_commit_keeps_nothing(
     await create(store_on_postgres, START)
 
 
-async def test_a_long_read_is_ended_and_short_ones_and_writes_go_on(database: str, store_on_postgres: Store) -> None:
+async def test_long_reads_are_bounded_and_hold_up_neither_short_ones_nor_writes(
+    database: str, store_on_postgres: Store
+) -> None:
     db = shared(store_on_postgres)
-    for name in ("slow", "limits"):
-        text = {"slow": "SELECT pg_sleep(60)", "limits": "SELECT current_setting('statement_timeout')"}[name]
-        db.queries = {**db.queries, name: msgspec.structs.replace(db.queries["ping"], text=text)}
-    assert await db.scan("limits") == [("30s",)]
-    assert await db.read("limits") == [("0",)]
-    scans = [asyncio.create_task(db.scan("slow")) for _ in range(driver.SCANS + 2)]
-    asleep = "FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
-    await eventually(lambda: query(database, f"SELECT 1 {asleep}"))
+    texts = {"slow": "SELECT pg_sleep(60)", "limit": "SELECT current_setting('statement_timeout')"}
+    asked = {name: msgspec.structs.replace(db.queries["ping"], text=text) for name, text in texts.items()}
+    db.queries = db.queries | asked
+    assert (await db.scan("limit"), await db.read("limit")) == ([("30s",)], [("0",)])
+    scans = [asyncio.create_task(db.scan("slow")) for _ in range(driver.SCANS)]
+    asleep = "FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"
+    await eventually(lambda: query(database, f"SELECT 1 {asleep} HAVING count(*) = {driver.SCANS}"))
     await create(store_on_postgres, START)
     await store_on_postgres.upkeep.ping()
+    assert not any(scan.done() for scan in scans)
     await query(database, f"SELECT pg_cancel_backend(pid) {asleep}")
-    for scan in scans:
-        scan.cancel()
-    ended = await asyncio.gather(*scans, return_exceptions=True)
-    assert any(isinstance(error, Away) for error in ended)
+    assert {type(error) for error in await asyncio.gather(*scans, return_exceptions=True)} == {Away}
 
 
 async def test_sessions_plan_by_index_in_utc_and_say_who_they_are(store_on_postgres: Store) -> None:
@@ -231,7 +236,7 @@ async def test_a_host_that_does_not_answer_is_given_up_for_the_next_one(
         async with node(url, clock) as store:
             assert await fire(store, START) == 0
             # The one that answered is asked first from then on.
-            assert [f":{postgres.port}/" in host.url for host in shared(store)._hosts] == [True, False]
+            assert [f":{postgres.port}/" in host.url for host in shared(store)._sessions.hosts] == [True, False]
 
 
 @pytest.mark.parametrize(

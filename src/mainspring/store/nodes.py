@@ -6,7 +6,9 @@ node that was cut off or held up stops writing before another one may take its n
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from mainspring.core.errors import Conflict, Unavailable
 from mainspring.core.ids import KeySource
@@ -15,6 +17,7 @@ from mainspring.store.db import Away, again_after_collisions
 from mainspring.store.postgres import PostgresDb
 
 MARGIN = 5 * SECOND
+GIVE_UP_S = 3.0
 _TRIES = 20
 
 
@@ -62,12 +65,11 @@ class NodeLease:
             )
 
     async def give_up(self) -> None:
-        """Leave the number to others, if it can be said."""
+        """Leave the number to others, if that can be said quickly."""
         self._good_until = 0
-        try:
-            await self._ask("free_node", number=self.number, incarnation=self._incarnation)
-        except Unavailable:
-            return
+        with suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(GIVE_UP_S):
+                await self._ask("free_node", number=self.number, incarnation=self._incarnation)
 
     def _hold_from(self, asked: int) -> None:
         self._good_until = asked + (LEASE - MARGIN) * 1_000_000

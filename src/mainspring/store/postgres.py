@@ -1,4 +1,4 @@
-"""The shared database: any number of nodes on one PostgreSQL. The only file that speaks to its driver.
+"""The shared database: any number of nodes on one PostgreSQL. With sessions.py, what speaks to its driver.
 
 A commit is a promise only when the server says so without a warning: one that was lost on the way, or whose wait for
 a standby was cut short, may or may not be kept, and whoever asked gets `Unavailable`. So a commit is never cancelled,
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any
@@ -17,47 +16,18 @@ from typing import Any
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from mainspring.core.errors import Conflict, Invalid, Unavailable
+from mainspring.core.errors import Conflict, Invalid
 from mainspring.store.db import Away, Collided, Durability, Row
-from mainspring.store.hosts import each_host
+from mainspring.store.sessions import CONNECT_S, FAILURES, LINE, SCAN, WORK, Line, Sessions
 from mainspring.store.sqlfile import Dialect, Query, load
 
-Connection = asyncpg.Connection
-DriverError = asyncpg.PostgresError
-
 OLDEST = 15
-CONNECT_S = 2.0
 ACQUIRE_S = 5.0
 READ_S = 5.0
-SCAN_MS = 30_000
 CONNECTIONS = 10
 SCANS = 3
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
-
-# Generated plans age badly here: made while a table was small, a sequential scan stays in the plan when it is large
-# (measured: 32k messages/s fell to 3k, with these settings 50k stayed). A node that stops in the middle of a
-# transaction must not keep its rows from the others for long.
-_WORK = {
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "idle_in_transaction_session_timeout": "10000",
-    "statement_timeout": "0",
-}
-# A list of a small project among large ones needs another plan than theirs: each is planned for what it asks.
-_SCAN = {"statement_timeout": str(SCAN_MS), "plan_cache_mode": "force_custom_plan"}
-# A notification is only a hint: it need not wait for the disk, least of all while it holds the lock of them all.
-_LINE = {"synchronous_commit": "off"}
-_EVERY = {
-    "application_name": "mainspring",
-    "timezone": "UTC",
-    "jit": "off",
-    "default_transaction_isolation": "read committed",
-}
-
-# Seconds, but for the last one: what was sent and is not acknowledged, in ms.
-_PATIENCE_WITH_PEERS = {"TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
 
 _HINTS = {
     "28P01": "Check the user and the password in DATABASE.",
@@ -71,7 +41,7 @@ _COLLISIONS = {"40001", "40P01"}
 # A prepared statement met a schema that a newer version has changed meanwhile; it is prepared anew.
 _OUTDATED = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
 _CALLERS_OWN = {"22", "23", "54"}
-_FAILURES = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError)
+_LOST = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
 
 
 class PostgresTx:
@@ -95,7 +65,7 @@ class PostgresTx:
         if error is None:
             return await self._db.to_the_end(self._commit())
         await self._db.to_the_end(self._undo())
-        if isinstance(error, _FAILURES):
+        if isinstance(error, FAILURES):
             raise self._db.translated(error) from error
 
     async def _commit(self) -> None:
@@ -108,7 +78,7 @@ class PostgresTx:
         try:
             connection.add_log_listener(note)
             verdict = await connection.execute("COMMIT")
-        except _FAILURES as error:
+        except FAILURES as error:
             raise _uncertain(error) from error
         finally:
             with contextlib.suppress(asyncpg.InterfaceError):
@@ -120,7 +90,7 @@ class PostgresTx:
     async def _undo(self) -> None:
         try:
             await self._connection.execute("ROLLBACK", timeout=CONNECT_S)
-        except _FAILURES:
+        except FAILURES:
             await self._db.discard(self._connection)
         else:
             await self._db.release(self._connection)
@@ -158,8 +128,7 @@ class PostgresDb:
         self.queries = load("postgres")
         self.gate: Callable[[], None] = lambda: None
         """Raises `Unavailable` while this node must not write."""
-        self._hosts = each_host(url)
-        self._durably: dict[str, str] = {}
+        self._sessions = Sessions(url)
         self._work: asyncpg.Pool[Any]
         self._scans: asyncpg.Pool[Any]
         self._pools: list[asyncpg.Pool[Any]] = []
@@ -180,7 +149,7 @@ class PostgresDb:
         """Reach it. Raises `Unavailable` when it cannot be reached, `Conflict` when it is too old."""
         try:
             connection = await self.connect({})
-        except _FAILURES as error:
+        except FAILURES as error:
             raise self.translated(error) from error
         try:
             version = connection.get_server_version().major
@@ -189,33 +158,15 @@ class PostgresDb:
                     f"the database is PostgreSQL {version}, and at least {OLDEST} is needed", hint="Upgrade it."
                 )
             if await connection.fetchval("SHOW synchronous_commit") == "off":
-                self._durably = {"synchronous_commit": "on"}
+                self._sessions.sync_commits()
         finally:
             await connection.close()
-        self._work = await self._pool(_WORK, CONNECTIONS)
-        self._scans = await self._pool(_SCAN, SCANS)
+        self._work = await self._pool(WORK, CONNECTIONS)
+        self._scans = await self._pool(SCAN, SCANS)
 
     async def connect(self, settings: dict[str, str]) -> asyncpg.Connection[Any]:
-        """A new connection to the first host that takes writes; the last one that did is asked first."""
-        failure: BaseException | None = None
-        for host in list(self._hosts):
-            try:
-                connection = await asyncpg.connect(
-                    host.url,
-                    timeout=CONNECT_S,
-                    target_session_attrs=host.wanted,
-                    statement_cache_size=256,
-                    server_settings={**_EVERY, **self._durably, **settings},
-                )
-            except _FAILURES as error:
-                failure = failure or error
-                continue
-            _notice_a_dead_peer(connection)
-            self._hosts.remove(host)
-            self._hosts.insert(0, host)
-            return connection
-        assert failure is not None
-        raise failure
+        """A session of its own, outside the pools."""
+        return await self._sessions.open(settings)
 
     def transaction(self, durability: Durability = "now", *, leased: bool = True) -> PostgresTx:
         """`leased=False`: for what a node does before it has its lease, or to get it."""
@@ -231,7 +182,7 @@ class PostgresDb:
             except BaseException as error:
                 await self.discard(connection)
                 await self._work.expire_connections()
-                if last or not isinstance(error, _FAILURES):
+                if last or not isinstance(error, FAILURES):
                     raise self.translated(error) from error
             else:
                 return connection
@@ -240,17 +191,17 @@ class PostgresDb:
     async def _acquire(self, pool: asyncpg.Pool[Any]) -> PoolConnectionProxy[Any]:
         try:
             return await pool.acquire(timeout=ACQUIRE_S)
-        except _FAILURES as error:
+        except FAILURES as error:
             raise self.translated(error) from error
 
     async def release(self, connection: PoolConnectionProxy[Any]) -> None:
         """Give a connection of the work pool back, dead or alive."""
-        with contextlib.suppress(*_FAILURES):
+        with contextlib.suppress(*FAILURES):
             await self._work.release(connection)
 
     async def discard(self, connection: PoolConnectionProxy[Any]) -> None:
         """Have done with a connection of the work pool."""
-        with contextlib.suppress(*_FAILURES):
+        with contextlib.suppress(*FAILURES):
             connection.terminate()
         await self.release(connection)
 
@@ -268,7 +219,7 @@ class PostgresDb:
             return Collided(str(error))
         if state == "22021":
             return Invalid("a text holds the character U+0000", hint="Leave it out: the database cannot keep it.")
-        if state[:2] in _CALLERS_OWN or not isinstance(error, _FAILURES):
+        if state[:2] in _CALLERS_OWN or not isinstance(error, FAILURES):
             return error
         return _away(error)
 
@@ -291,22 +242,28 @@ class PostgresDb:
     async def _read(
         self, pool: asyncpg.Pool[Any], timeout_s: float | None, text: str, arguments: Sequence[object]
     ) -> list[Row]:
-        connection = await self._acquire(pool)
-        try:
-            return _rows(await connection.fetch(text, *arguments, timeout=timeout_s))
-        except _FAILURES as error:
-            told = self.translated(error)
-            raise (_away(error) if isinstance(told, Collided) else told) from error
-        finally:
-            with contextlib.suppress(*_FAILURES):
-                await pool.release(connection)
+        for last in (False, True):
+            connection = await self._acquire(pool)
+            try:
+                return _rows(await connection.fetch(text, *arguments, timeout=timeout_s))
+            except FAILURES as error:
+                lost = not isinstance(error, asyncpg.PostgresError) or isinstance(error, _LOST)
+                if lost:
+                    await pool.expire_connections()
+                if last or not lost or isinstance(error, TimeoutError):
+                    told = self.translated(error)
+                    raise (_away(error) if isinstance(told, Collided) else told) from error
+            finally:
+                with contextlib.suppress(*FAILURES):
+                    await pool.release(connection)
+        raise AssertionError("the last try returns or raises")
 
     async def line(self, channel: str, heard: Callable[[str], None]) -> Line:
         """A connection of its own that hears what is said on a channel, and says something there."""
         try:
-            connection = await self.connect(_LINE)
+            connection = await self.connect(LINE)
             await connection.add_listener(channel, lambda _, __, ___, payload: heard(str(payload)))
-        except _FAILURES as error:
+        except FAILURES as error:
             raise self.translated(error) from error
         return Line(connection, channel)
 
@@ -319,32 +276,8 @@ class PostgresDb:
         for pool in self._pools:
             try:
                 await asyncio.wait_for(pool.close(), timeout=ACQUIRE_S)
-            except _FAILURES:
+            except FAILURES:
                 pool.terminate()
-
-
-class Line:
-    """Hears and says short texts to all nodes; nobody waits for them, and some get lost."""
-
-    def __init__(self, connection: asyncpg.Connection[Any], channel: str) -> None:
-        self._connection = connection
-        self._channel = channel
-
-    @property
-    def cut(self) -> bool:
-        return bool(self._connection.is_closed())
-
-    async def say(self, text: str) -> None:
-        """Raises `Unavailable` when the line is cut."""
-        try:
-            await self._connection.execute("SELECT pg_notify($1, $2)", self._channel, text, timeout=READ_S)
-        except _FAILURES as error:
-            self._connection.terminate()
-            raise Unavailable(f"the line to the other nodes is cut: {error}") from error
-
-    async def close(self) -> None:
-        with contextlib.suppress(*_FAILURES):
-            await self._connection.close(timeout=CONNECT_S)
 
 
 def _scalars(query: Query, scalars: dict[str, object]) -> list[object]:
@@ -361,19 +294,6 @@ def _rows(records: Sequence[Any]) -> list[Row]:
 
 async def _nothing(_: object) -> None:
     """Nothing of a session is changed, so nothing is reset between two uses."""
-
-
-def _notice_a_dead_peer(connection: asyncpg.Connection[Any]) -> None:
-    """Without this a host that vanished without a word is waited for a quarter of an hour."""
-    transport = connection._transport  # the driver has no setting for it
-    handle = transport.get_extra_info("socket")
-    if handle.family == socket.AF_UNIX:
-        return
-    with socket.socket(fileno=socket.dup(handle.fileno())) as peer:
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in _PATIENCE_WITH_PEERS.items():
-            if hasattr(socket, name):
-                peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _away(error: BaseException) -> Away:

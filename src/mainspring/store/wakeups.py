@@ -10,7 +10,8 @@ import asyncio
 
 from mainspring.core.errors import Unavailable
 from mainspring.core.ports import Wakeup
-from mainspring.store.postgres import Line, PostgresDb
+from mainspring.store.postgres import PostgresDb
+from mainspring.store.sessions import Line
 
 CHANNEL = "mainspring"
 GATHER_S = 0.005

@@ -46,13 +46,16 @@ WHERE lane = :lane AND origin = :origin AND due_at <= :now AND id < :below
 ORDER BY due_at LIMIT :limit
 FOR UPDATE SKIP LOCKED;
 
+-- Rows that are known by their id are found by it: with COALESCE around what a partial index is about, no plan begins
+-- with all that wait, or all that run, and compares each of them with each row of the caller (measured: 225 ms instead
+-- of 20 for 1,000 results).
 -- name: claim_runs
 WITH @rows(v: id bigint)
 UPDATE runs SET
   state = 'running', due_at = NULL, attempt = runs.attempt + 1, lease_until = :lease_until, node = :node,
   started_at = CASE WHEN runs.attempt = 0 THEN :now ELSE runs.started_at END, attempt_started_at = :now
 FROM v
-WHERE runs.id = v.id AND runs.due_at IS NOT NULL
+WHERE runs.id = v.id AND COALESCE(runs.due_at, -1) >= 0
 RETURNING runs.id, runs.schedule_id, runs.project, runs.kind, runs.trigger, runs.scheduled_for, runs.target_id,
           runs.origin, runs.payload, runs.attempt;
 
@@ -73,7 +76,7 @@ UPDATE runs SET
   state = v.state, due_at = v.due_at, lease_until = NULL, node = NULL, sent_at = COALESCE(runs.sent_at, v.sent_at),
   finished_at = v.finished_at, status = v.status, body = v.body, error = v.error
 FROM v
-WHERE runs.id = v.id AND runs.attempt = v.attempt AND runs.state = 'running'
+WHERE runs.id = v.id AND runs.attempt = v.attempt AND COALESCE(runs.state, '') = 'running'
 RETURNING runs.id;
 
 -- name: insert_attempts
@@ -118,12 +121,11 @@ WHERE progress.schedule_id = v.schedule_id;
 UPDATE progress SET active = active + :active, held = held + :held, made = made + 1, last_run_at = :now
 WHERE schedule_id = :id;
 
--- Not those that another node has taken over: it has put itself in this one's place. Found by their ids; an index on
--- the node would lead to comparing each with each.
+-- Not those that another node has taken over: it has put itself in this one's place.
 -- name: renew_leases
 WITH @rows(v: id bigint)
 UPDATE runs SET lease_until = :lease_until FROM v
-WHERE runs.id = v.id AND COALESCE(runs.node, -1) = :node AND runs.state = 'running';
+WHERE runs.id = v.id AND COALESCE(runs.node, -1) = :node AND COALESCE(runs.state, '') = 'running';
 
 -- Among nodes, looking is taking over: the run belongs to no node any more, so its late owner cannot renew a lease that
 -- this decision is based on, and no second rescuer finds it unless the first one is gone for 30 s.
