@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -91,3 +92,24 @@ def test_a_node_needs_the_key_that_all_of_them_seal_with(url: str, tmp_path: Pat
     assert done.returncode != 0
     assert "SECRET_KEY is required with PostgreSQL" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_the_commands_for_the_store_know_that_it_is_shared(url: str, tmp_path: Path) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "mainspring", *arguments, "--data", str(tmp_path)],
+            env={"MAINSPRING_DATABASE": url, "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert run("migrate", "--dry-run").stdout == "would apply: 0001 initial\n"
+    assert run("migrate").stdout == "migrating: 0001 initial\napplied: 0001 initial\n"
+    assert run("migrate").stdout == "the schema is up to date\n"
+    doctor = run("doctor")
+    assert doctor.returncode == 0, doctor.stdout
+    assert re.search(r"database +PostgreSQL \d+", doctor.stdout)
+    refused = run("backup", str(tmp_path / "copy"))
+    assert refused.returncode == 1
+    assert "pg_dump" in refused.stderr

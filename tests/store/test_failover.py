@@ -63,6 +63,8 @@ async def reloaded(own: Postgres, name: str) -> None:
         return name in value if name else value == ""
 
     await eventually(in_force)
+    # Sessions know it a moment before the process that has them wait does; that one reads it before a checkpoint.
+    await own.execute("CHECKPOINT")
 
 
 async def backend_in_the_wait(own: Postgres) -> int:
