@@ -14,7 +14,8 @@ from doors.live import Live, serving
 from mainspring.core.tokens import SCOPES
 from mainspring.doors.rest.answers import RETRYABLE, STATUS
 from mainspring.doors.rest.openapi import document
-from mainspring.doors.rest.operations import OPERATIONS, Operation
+from mainspring.doors.rest.operation import Operation
+from mainspring.doors.rest.operations import OPERATIONS
 
 SPEC = Path(__file__).parents[2] / "spec" / "openapi.json"
 BY_ID = {operation.id: operation for operation in OPERATIONS}

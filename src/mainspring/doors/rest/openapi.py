@@ -13,7 +13,8 @@ import msgspec
 from mainspring import __version__
 from mainspring.core.limits import IDEMPOTENCY_KEY_CHARS_MAX
 from mainspring.doors.rest.answers import STATUS
-from mainspring.doors.rest.operations import OPERATIONS, Operation
+from mainspring.doors.rest.operation import Operation
+from mainspring.doors.rest.operations import OPERATIONS
 from mainspring.doors.rest.requests import Nothing
 
 _REF = "#/components/schemas/{name}"

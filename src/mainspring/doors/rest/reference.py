@@ -9,7 +9,8 @@ from typing import Any
 
 from mainspring import __version__
 from mainspring.doors.rest.answers import STATUS
-from mainspring.doors.rest.operations import OPERATIONS, Operation
+from mainspring.doors.rest.operation import Operation
+from mainspring.doors.rest.operations import OPERATIONS
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8882; }

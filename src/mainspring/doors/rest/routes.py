@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from mainspring.core.errors import NotFound
 from mainspring.doors.rest.answers import MethodNotAllowed
-from mainspring.doors.rest.operations import Operation
+from mainspring.doors.rest.operation import Operation
 from mainspring.doors.rest.reading import Shape
 from mainspring.doors.rest.requests import Nothing
 
