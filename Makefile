@@ -9,7 +9,7 @@ OPENAPI := $(BIN)/python -m mainspring.doors.rest.openapi
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint imports types fix lock spec spec-check bench soak wheel clean
+.PHONY: help setup run test check lint imports types fix lock spec spec-check bench soak failover wheel clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,9 @@ bench: setup ## Measure (ARGS names benchmarks; without it all of them)
 
 soak: setup ## Run the long tests, minutes each
 	@$(BIN)/python -m pytest -m soak $(ARGS)
+
+failover: setup ## Kill the leaders of a replicated database under load and look for losses (ARGS="--kills 1")
+	@$(BIN)/python -m tools.failover $(ARGS)
 
 wheel: setup ## Build the wheel into dist/
 	@$(BIN)/hatchling build -t wheel

@@ -95,14 +95,15 @@ class Server:
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.key}"}
 
-    def start(self) -> float:
-        """Start and wait until it is ready; seconds that took."""
+    def start(self, **settings: str) -> float:
+        """Start, with more in its environment, and wait until it is ready; seconds that took."""
         began = time.monotonic()
         environment = {
             **os.environ,
             "MAINSPRING_API_KEY": self.key,
             "MAINSPRING_ALLOW_TARGETS": "127.0.0.0/8",
             "MAINSPRING_LOG_LEVEL": "warning",
+            **settings,
         }
         (self.data / "credentials.json").unlink(missing_ok=True)
         self.process = pinned(

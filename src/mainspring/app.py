@@ -8,9 +8,8 @@ import gc
 import random
 import resource
 import signal
-import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,49 +18,40 @@ import uvicorn
 import uvloop
 
 from mainspring.core import cron, tokens, zone_data
-from mainspring.core.errors import Conflict, Unavailable
+from mainspring.core.errors import Unavailable
 from mainspring.core.events import Event
 from mainspring.core.limits import DRAIN, MINUTE, SECOND
-from mainspring.core.ports import Core
-from mainspring.doors import asgi
-from mainspring.keyring import Credentials, Secrets, new_key, prepare, write_credentials
+from mainspring.core.ports import Core, QueueRules
+from mainspring.doors import asgi, sockets
+from mainspring.doors.entrance import Entrance, elsewhere
+from mainspring.doors.sockets import url_of
+from mainspring.keyring import Secrets, keep_credentials, prepare, settle_api_key
 from mainspring.loops.dispatcher import Dispatcher
 from mainspring.loops.janitor import Janitor
+from mainspring.loops.pusher import Pusher
 from mainspring.loops.scheduler import Scheduler
 from mainspring.loops.service import Service
+from mainspring.loops.tide import Tide
+from mainspring.loops.wakeups import Wakeups
 from mainspring.observe import logs
-from mainspring.observe.metrics import Metrics
+from mainspring.observe.metrics import Metrics, NodeFacts
 from mainspring.outbound.guard import Guard
+from mainspring.outbound.rpc import RpcSender
 from mainspring.outbound.sender import HttpSender
 from mainspring.settings import Settings, check_to_serve, from_process, is_loopback
-from mainspring.store.store import Store, open_store
+from mainspring.store.opening import open_store
+from mainspring.store.store import Store
 from mainspring.store.vault import SealedVault, check_canary
 
 SCHEDULER_PACE = 0.005
 DISPATCHER_PACE = 0.003
+PUSHER_PACE = 0.003
+TIDE_PACE = 0.005
 
 
 def clock() -> int:
     """Now, in ms UTC."""
     return time.time_ns() // 1_000_000
-
-
-class Wakeups:
-    """Wakes the loops of this process."""
-
-    def __init__(self) -> None:
-        self.services: dict[str, Service] = {}
-
-    def scheduler(self) -> None:
-        if service := self.services.get("scheduler"):
-            service.wake()
-
-    def dispatcher(self, *, hurry: bool = False) -> None:
-        if service := self.services.get("dispatcher"):
-            if hurry:
-                service.hurry()
-            else:
-                service.wake()
 
 
 class Server:
@@ -83,26 +73,37 @@ class Server:
         self._stopping = False
         self.addresses: list[tuple[str, int]] = []
         self.secrets: Secrets
+        self.dispatcher: Dispatcher | None = None
+        self._sender: HttpSender | None = None
 
     async def start(self) -> None:
-        """Bind, open the store, start the loops. Raises `Refused` or `OSError` with nothing left running."""
+        """Bind, open the store, start the loops. Raises `Refused` or `OSError` with nothing left running.
+
+        From the first moment on it is alive; it is ready when this returns.
+        """
         settings = self.settings
         check_to_serve(settings)
         self._guard = Guard(settings.allow_targets)
         self.secrets = prepare(settings)
-        self._sockets = _bind(settings.binds)
-        self.addresses = [item.getsockname()[:2] for item in self._sockets]
+        self._bound = sockets.bind(settings.binds, beside_others=settings.workers > 1)
+        sockets.listen(self._bound)
+        self.addresses = sockets.addresses(self._bound)
+        self._entrance = Entrance(clock, settings.root_path)
+        self._http = _HttpServer(_uvicorn(settings, self._entrance))
+        self._serving = asyncio.create_task(self._http.serve(sockets=self._bound))
         try:
             self.store = await open_store(
                 settings.database, clock, time.monotonic_ns, say=self._say, sync=settings.sync
             )
         except BaseException:
-            self._close_sockets()
+            await self._hang_up()
             raise
         try:
             await self._open()
         except BaseException:
-            self._close_sockets()
+            await self._hang_up()
+            if self._sender is not None:
+                await self._sender.close()
             await self.store.close()
             raise
 
@@ -111,42 +112,63 @@ class Server:
         vault = SealedVault(self.secrets.secret_key)
         await check_canary(vault, store.upkeep)
         now = store.clock()
-        if self.secrets.generated:
-            kept = await store.credentials.by_digest(tokens.digest_of(self.secrets.api_key))
-            if kept is not None and not tokens.is_valid(kept, now):
-                # Somebody rotated or revoked the key this server had made: it stays dead, and there is a new one.
-                self.secrets = msgspec.structs.replace(self.secrets, api_key=new_key())
-        await store.credentials.ensure_bootstrap(now, tokens.bootstrap_key(self.secrets.api_key, now))
-        self._keep_credentials()
+        offered = self.secrets.api_key
+        self.secrets = await settle_api_key(self.secrets, store.credentials, now, alone=store.alone)
+        keep_credentials(self.settings.data, url_of(*self.addresses[0]), self.secrets, offered)
         await _follow_time_zones(store, now)
         wakeups = store.wakeups(self._wakeups)
-        self.core = Core(store=store, vault=vault, targets=self._guard, wakeup=wakeups, emit=self._on_event)
+        self.core = Core(
+            store=store,
+            vault=vault,
+            targets=self._guard,
+            wakeup=wakeups,
+            emit=self._on_event,
+            arrivals=self._wakeups.bells,
+            queue_rules=QueueRules(self.settings.queue_auto_create, self.settings.max_queue_depth),
+        )
         self._auth = tokens.AuthCache(self.core)
-        self._sender = HttpSender(self._guard, store.clock)
-        await self._sender.start()
-        # What wakes a dispatcher from within are its own results, which are no business of other nodes.
-        own = msgspec.structs.replace(self.core, wakeup=self._wakeups)
-        self.dispatcher = Dispatcher(own, self._sender, store.clock, random.random, node=store.node)
-        await self.dispatcher.rescue(now, everything=store.alone)
+        if "dispatcher" in self.settings.roles:
+            await self._make_dispatcher(now)
+        self.metrics.node.look = self._node_facts
         self._start_loops()
-        self._http = _HttpServer(self._config())
-        self._serving = asyncio.create_task(self._http.serve(sockets=self._sockets))
+        self._entrance.open(asgi.build(self._door()))
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)
 
+    async def _make_dispatcher(self, now: int) -> None:
+        """With what it sends through. Whoever has it takes back what was under way when its node went."""
+        self._sender = HttpSender(self._guard, self.store.clock)
+        await self._sender.start()
+        # What wakes a dispatcher from within are its own results, which are no business of other nodes.
+        own = msgspec.structs.replace(self.core, wakeup=self._wakeups)
+        rpc = RpcSender(self._guard, self.store.clock)
+        self.dispatcher = Dispatcher(
+            own, self._sender, self.store.clock, random.random, node=self.store.node, rpc=rpc, everywhere=self.core
+        )
+        await self.dispatcher.rescue(now, everything=self.store.alone)
+        wakeups = self._wakeups
+        wakeups.pusher = Pusher(self.core, self._sender, self.store.clock, random.random, wakeups.pushed)
+
     def _start_loops(self) -> None:
-        loops: dict[str, tuple[Callable[[int], Any], float]] = {
-            "scheduler": (Scheduler(self.core).step, SCHEDULER_PACE),
-            "dispatcher": (self.dispatcher.step, DISPATCHER_PACE),
-            "janitor": (Janitor(self.core).step, 0.05),
-        }
+        loops: dict[str, tuple[Callable[[int], Any], float]] = {}
+        if "scheduler" in self.settings.roles:
+            loops["scheduler"] = Scheduler(self.core).step, SCHEDULER_PACE
+            tide = Tide(self.core)
+            loops["tide"] = tide.step, TIDE_PACE
+            self._wakeups.expect = tide.expect
+        if self.dispatcher is not None:
+            loops["dispatcher"] = self.dispatcher.step, DISPATCHER_PACE
+        if (pusher := self._wakeups.pusher) is not None:
+            loops["pusher"] = pusher.step, PUSHER_PACE
+        if "janitor" in self.settings.roles:
+            loops["janitor"] = Janitor(self.core).step, 0.05
+        # These every node has, whatever its roles.
+        loops["keeper"] = self._keep, 0.0
+        loops["node"] = self.store.beat, 0.0
         for name, (step, pace) in loops.items():
-            if name in self.settings.roles:
-                self._wakeups.services[name] = Service(name, step, self.store.clock, self.core.emit, pace_s=pace)
-        self._wakeups.services["keeper"] = Service("keeper", self._keep, self.store.clock, self.core.emit)
-        self._wakeups.services["node"] = Service("node", self.store.beat, self.store.clock, self.core.emit)
-        for service in self._wakeups.services.values():
+            service = Service(name, step, self.store.clock, self.core.emit, pace_s=pace)
+            self._wakeups.services[name] = service
             service.start()
 
     async def _keep(self, now: int) -> int:
@@ -156,9 +178,9 @@ class Server:
             await self.store.credentials.touch(used)
         return MINUTE
 
-    def _config(self) -> uvicorn.Config:
+    def _door(self) -> asgi.Door:
         settings = self.settings
-        door = asgi.Door(
+        return asgi.Door(
             core=self.core,
             auth=self._auth,
             clock=self.store.clock,
@@ -172,28 +194,25 @@ class Server:
             cors_origins=settings.cors_origins,
             root_path=settings.root_path,
             primary_key=self.secrets.api_key if settings.dev else None,
-        )
-        return uvicorn.Config(
-            asgi.build(door),
-            http="httptools",
-            loop="none",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_keep_alive=75,
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=list(settings.trusted_proxies),
-            root_path=settings.root_path,
+            crontab_key=settings.crontab_auth != "off",
+            crontab_timezone=settings.crontab_timezone,
+            crontab_string=settings.crontab_data == "string",
+            elsewhere=None if "api" in settings.roles else elsewhere(settings.roles),
         )
 
     def _on_event(self, event: Event) -> None:
         self.metrics.on_event(event)
         logs.on_event(event)
 
+    def _node_facts(self) -> NodeFacts | None:
+        if (vitals := self.store.vitals()) is None:
+            return None
+        return NodeFacts(vitals.lease_ms / SECOND, vitals.skew_ms / SECOND, vitals.waits, vitals.waited_s)
+
     def _metrics_text(self) -> bytes:
-        self.metrics.in_flight.set(self.dispatcher.in_flight)
+        self.metrics.in_flight.set(0 if self.dispatcher is None else self.dispatcher.in_flight)
+        self.metrics.pushes_in_flight.set(0 if self._wakeups.pusher is None else self._wakeups.pusher.in_flight)
+        self.metrics.waiting.set(self._wakeups.bells.waiting)
         return self.metrics.text()
 
     async def _ready(self) -> str | None:
@@ -205,47 +224,56 @@ class Server:
             return error.message
         return self.store.problem()
 
-    def _keep_credentials(self) -> None:
-        host, port = self.addresses[0]
-        kept = Credentials(url=url_of(host, port), api_key=self.secrets.api_key if self.secrets.generated else None)
-        write_credentials(self.settings.data, kept)
-
     def ask_to_stop(self) -> None:
-        """Begin a graceful stop; asked again, stop without waiting for what is in flight."""
+        """Begin a graceful stop; asked again, stop without waiting for what is in flight.
+
+        While it is starting, it stops as soon as it has started (a migration under way is finished); asked again, at
+        once, as in a crash.
+        """
+        if self._stopping and not self._wakeups.services:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGTERM)
         if self._stopping:
             self._http.force_exit = True
+            if self.dispatcher is not None:
+                self.dispatcher.hasten()
+            if self._wakeups.pusher is not None:
+                self._wakeups.pusher.hasten()
         self._stopping = True
         self._stop.set()
 
     async def run(self) -> None:
         """Serve until asked to stop (SIGTERM, SIGINT), then stop: no new claims, 30 s for what is in flight."""
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, self.ask_to_stop)
         await self._stop.wait()
         await self.stop()
 
     async def stop(self) -> None:
-        """Stop claiming, finish what is in flight (up to 30 s), close everything."""
+        """Stop claiming, finish what is in flight (up to 30 s), give the rest up to other nodes, close everything."""
         self._stopping = True
         services = self._wakeups.services
-        for name in ("scheduler", "dispatcher"):
+        for name in ("scheduler", "tide", "pusher", "dispatcher"):
             if name in services:
                 await services.pop(name).stop()
+        self._wakeups.bells.silence()
         self._http.should_exit = True
-        await self.dispatcher.drain(DRAIN / SECOND)
+        drains = [one.drain(DRAIN / SECOND) for one in (self._wakeups.pusher, self.dispatcher) if one is not None]
+        await asyncio.gather(*map(_as_far_as_it_goes, drains))
+        if self.dispatcher is not None:
+            await _as_far_as_it_goes(self.dispatcher.hand_over())
         for service in list(services.values()):
             await service.stop()
-        await self._keep(self.store.clock())
+        await _as_far_as_it_goes(self._keep(self.store.clock()))
+        if self._sender is not None:
+            await self._sender.close()
+        await self._hang_up()
+        await self.store.close()
+
+    async def _hang_up(self) -> None:
+        """Answer no more; what is being answered gets 5 s."""
+        self._http.should_exit = True
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._serving, timeout=5)
-        await self._sender.close()
-        await self.store.close()
-        self._close_sockets()
-
-    def _close_sockets(self) -> None:
-        for item in self._sockets:
-            item.close()
+        sockets.close(self._bound)
 
 
 class _HttpServer(uvicorn.Server):
@@ -263,31 +291,30 @@ def _allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _bind(binds: tuple[tuple[str, int], ...]) -> list[socket.socket]:
-    sockets: list[socket.socket] = []
-    for host, port in binds:
-        try:
-            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            item = socket.socket(family, socket.SOCK_STREAM)
-            sockets.append(item)
-            item.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            item.bind(address)
-            item.listen(4096)
-            item.setblocking(False)
-        except OSError as error:
-            for item in sockets:
-                item.close()
-            raise Conflict(
-                f"cannot listen on {host}:{port}: {error.strerror or error}",
-                hint="Stop what listens there, or choose another with --port.",
-            ) from None
-    return sockets
+def _uvicorn(settings: Settings, app: Entrance) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        interface="asgi3",
+        http="httptools",
+        loop="none",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=75,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        root_path=settings.root_path,
+    )
 
 
-def url_of(host: str, port: int) -> str:
-    """The address a client on this machine uses."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # where to reach it, not where to bind
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+async def _as_far_as_it_goes(last: Coroutine[Any, Any, Any]) -> None:
+    """What could not be noted because the database is away does not keep the server from stopping."""
+    try:
+        await last
+    except Unavailable as away:
+        logs.say("stopping without it", error=away.message)
 
 
 @contextlib.asynccontextmanager
@@ -298,7 +325,8 @@ async def offline_core(data: Path) -> AsyncIterator[Core]:
     try:
         vault = SealedVault(prepare(settings).secret_key)
         guard = Guard(settings.allow_targets)
-        yield Core(store=store, vault=vault, targets=guard, wakeup=Wakeups(), emit=lambda _: None)
+        wakeups = Wakeups()
+        yield Core(store=store, vault=vault, targets=guard, wakeup=wakeups, emit=lambda _: None, arrivals=wakeups.bells)
     finally:
         await store.close()
 
@@ -318,20 +346,36 @@ async def _follow_time_zones(store: Store, now: int) -> None:
         logs.say("time-zone data changed", version=version, schedules_moved=moved)
 
 
+def _at_the_end_of(life: int, call: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        loop.remove_reader(life)
+        call()
+
+    loop.add_reader(life, ended)
+
+
 def run(
     settings: Settings,
     *,
     say: Callable[[str], None],
     started: Callable[[Server], None],
     echo: Callable[[str, str, dict[str, str], bytes], None] | None = None,
+    life: int | None = None,
 ) -> None:
-    """Serve in this process until SIGTERM or SIGINT. `started` is called once everything is up."""
+    """Serve in this process until SIGTERM or SIGINT. `started` is called once everything is up; `life` is a descriptor
+    that ends when this process should, too."""
     logs.configure(settings.log_format, settings.log_level)
     _allow_many_files()
 
     async def main() -> None:
         server = Server(settings, say=say, echo=echo)
+        for name in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(name, server.ask_to_stop)
         await server.start()
+        if life is not None:
+            _at_the_end_of(life, server.ask_to_stop)
         if not settings.dev and not is_loopback(settings.binds):
             logs.say("listening on an address other machines can reach", addresses=server.addresses)
         started(server)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from mainspring.core.drafts import check_timezone
 from mainspring.core.errors import Invalid
 from mainspring.core.tokens import check_secret
 
@@ -60,18 +62,18 @@ SETTINGS: tuple[Setting, ...] = (
         "list",
         ",".join(ROLES),
         "",
-        "any of " + ", ".join(ROLES),
+        "any of " + ", ".join(ROLES) + "; all of them on SQLite",
         "What this process does.",
         choices=ROLES,
     ),
-    Setting("WORKERS", "int", "1", "processes", "1 on SQLite", "Processes that serve the API.", 1, 64),
+    Setting("WORKERS", "int", "1", "processes", "1 to 64; 1 on SQLite", "Processes on one port, each a node.", 1, 64),
     Setting(
         "API_KEY",
         "text",
         None,
         "",
         "16 to 512 visible characters",
-        "The first key of the default project; made at the first start when not set.",
+        "The first key of the default project; made at the first start when not set, on PostgreSQL by the first node.",
         secret=True,
     ),
     Setting(
@@ -90,6 +92,51 @@ SETTINGS: tuple[Setting, ...] = (
         "CIDR or host name",
         "",
         "Targets that may be called although they are private (dev: 127.0.0.0/8,::1/128).",
+    ),
+    Setting(
+        "CRONTAB_AUTH",
+        "text",
+        "bearer",
+        "",
+        "bearer or off",
+        "Whether /crontab needs a key; off only where every bound address is loopback.",
+        choices=("bearer", "off"),
+    ),
+    Setting(
+        "CRONTAB_TIMEZONE",
+        "text",
+        None,
+        "IANA time zone",
+        "a name like Europe/Berlin",
+        "Zone of times at /crontab, kept with each task; the host's, else UTC, when not set.",
+    ),
+    Setting(
+        "CRONTAB_DATA",
+        "text",
+        "object",
+        "",
+        "object or string",
+        "How /crontab answers `data`; some old clients expect the JSON as a string.",
+        choices=("object", "string"),
+    ),
+    Setting(
+        "QUEUE_AUTO_CREATE",
+        "text",
+        "on",
+        "",
+        "on or off",
+        "Whether a queue is made by being used.",
+        choices=("on", "off"),
+    ),
+    Setting(
+        "MAX_QUEUE_DEPTH",
+        "int",
+        None,
+        "messages",
+        "1 to 1000000000",
+        "Most messages that one queue may hold; publishing more is refused with 429.",
+        1,
+        1_000_000_000,
     ),
     Setting("CORS_ORIGINS", "list", None, "origin", "", "Web origins that may call the API (dev: loopback)."),
     Setting("ROOT_PATH", "text", None, "path", "", "Path under which a proxy serves this server."),
@@ -130,6 +177,12 @@ class Settings(msgspec.Struct, frozen=True):
     cors_origins: tuple[str, ...]
     root_path: str
     trusted_proxies: tuple[str, ...]
+    workers: int
+    queue_auto_create: bool
+    max_queue_depth: int | None
+    crontab_auth: str
+    crontab_timezone: str
+    crontab_data: str
     log_format: Literal["text", "json"] | None
     log_level: str
     dev: bool = False
@@ -156,8 +209,6 @@ def read(
     for name in ("API_KEY", "SECRET_KEY"):
         if given := values.get(name):
             check_secret(given, ENV_PREFIX + name)
-    if int(text("WORKERS") or 1) > 1:
-        raise Invalid("more than one worker needs PostgreSQL", hint="Leave WORKERS at 1.", field="WORKERS")
     data = Path(text("DATA") or "").expanduser()
     bind = items("BIND") or (f"{_bracketed(text('HOST') or '')}:{text('PORT')}",)
     log_format = text("LOG_FORMAT")
@@ -173,6 +224,12 @@ def read(
         cors_origins=items("CORS_ORIGINS"),
         root_path=(text("ROOT_PATH") or "").rstrip("/"),
         trusted_proxies=items("TRUSTED_PROXIES"),
+        workers=int(text("WORKERS") or 1),
+        queue_auto_create=text("QUEUE_AUTO_CREATE") != "off",
+        max_queue_depth=int(depth) if (depth := text("MAX_QUEUE_DEPTH")) else None,
+        crontab_auth=text("CRONTAB_AUTH") or "bearer",
+        crontab_timezone=_crontab_timezone(text("CRONTAB_TIMEZONE"), environ),
+        crontab_data=text("CRONTAB_DATA") or "object",
         log_format="text" if log_format == "text" else "json" if log_format == "json" else None,
         log_level=text("LOG_LEVEL") or "info",
         dev=dev,
@@ -243,12 +300,47 @@ def _database(url: str | None, data: Path) -> Path | str:
     )
 
 
-def check_to_serve(settings: Settings) -> None:
-    """What has no default among nodes: a key made by each of them would open nothing that the others have sealed.
+def _crontab_timezone(given: str | None, environ: Mapping[str, str]) -> str:
+    """The zone that is set, else the host's by its name, else UTC."""
+    if given is not None:
+        try:
+            check_timezone(given)
+        except Invalid as refused:
+            raise Invalid(refused.message, hint=refused.hint, field=ENV_PREFIX + "CRONTAB_TIMEZONE") from None
+        return given
+    named = environ.get("TZ", "").removeprefix(":")
+    for name in (named, os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2]):
+        with contextlib.suppress(Invalid):
+            check_timezone(name)
+            return name
+    return "UTC"
 
-    Raises `Invalid`.
+
+def check_to_serve(settings: Settings) -> None:
+    """What a process alone on its store and a node among others may and must be told. Raises `Invalid`.
+
+    Among nodes SECRET_KEY has no default: a key made by each of them would open nothing that the others have sealed.
     """
-    if isinstance(settings.database, str) and not settings.secret_key:
+    if settings.crontab_auth == "off" and not is_loopback(settings.binds):
+        raise Invalid(
+            "CRONTAB_AUTH=off lets everybody in who reaches an address that is not loopback",
+            hint="Bind loopback addresses only, or leave CRONTAB_AUTH at bearer.",
+            field=ENV_PREFIX + "CRONTAB_AUTH",
+        )
+    if isinstance(settings.database, Path):
+        if settings.workers > 1:
+            raise Invalid(
+                "more than one worker needs PostgreSQL",
+                hint="Leave WORKERS at 1, or set DATABASE to postgresql://user@host/database.",
+                field=ENV_PREFIX + "WORKERS",
+            )
+        if settings.roles != frozenset(ROLES):
+            raise Invalid(
+                "on SQLite one process does all roles, and fewer need PostgreSQL",
+                hint="Leave ROLES out, or set DATABASE to postgresql://user@host/database.",
+                field=ENV_PREFIX + "ROLES",
+            )
+    elif not settings.secret_key:
         raise Invalid(
             "SECRET_KEY is required with PostgreSQL",
             hint="Set it to the same 16 to 512 visible characters on every node, and keep them.",

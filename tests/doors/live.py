@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +21,13 @@ from uvicorn.server import ServerState
 
 from mainspring.core import tokens
 from mainspring.core.events import Event
-from mainspring.core.ports import Core
+from mainspring.core.ports import Core, QueueRules
 from mainspring.doors import asgi
+from mainspring.loops.bells import Bells
 from mainspring.loops.dispatcher import Dispatcher
 from mainspring.loops.scheduler import Scheduler
+from mainspring.loops.service import Service
+from mainspring.loops.tide import Tide
 from mainspring.outbound.guard import Guard
 from mainspring.outbound.sender import HttpSender
 from mainspring.store.store import Store, open_sqlite
@@ -46,16 +49,29 @@ class Clock:
 
 
 class Wakeups:
-    """Counts how often each loop was woken."""
+    """Counts how often each loop was woken; messages wake their consumers, and time does its work on them."""
 
     def __init__(self) -> None:
-        self.schedulers = self.dispatchers = 0
+        self.schedulers = self.dispatchers = self.pushes = 0
+        self.bells = Bells()
+        self.tides: Service | None = None
+        self.expect: Callable[[int], bool] = lambda _: False
 
     def scheduler(self) -> None:
         self.schedulers += 1
 
     def dispatcher(self, *, hurry: bool = False) -> None:
         self.dispatchers += 1
+
+    def messages(self, queue_id: int, count: int) -> None:
+        self.bells.ring(queue_id, count)
+
+    def subscriptions(self) -> None:
+        self.pushes += 1
+
+    def tide(self, at: int) -> None:
+        if self.expect(at) and self.tides is not None:
+            self.tides.wake()
 
 
 @dataclass
@@ -126,6 +142,7 @@ class Live:
     observed: list[tuple[str, int, int]] = field(default_factory=list)
     echoes: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
     not_ready: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
     async def call(
         self,
@@ -141,10 +158,10 @@ class Live:
         sent = dict(headers or {})
         if key is not None:
             sent.setdefault("Authorization", f"Bearer {key}")
-        data: Any = raw if raw is None or len(raw) < 1 << 20 else io.BytesIO(raw)
         if body is not None:
-            data = json.dumps(body).encode()
+            raw = json.dumps(body).encode()
             sent.setdefault("Content-Type", "application/json")
+        data: Any = raw if raw is None or len(raw) < 1 << 20 else io.BytesIO(raw)
         skip = () if "Content-Type" in sent else ("Content-Type",)
         url = yarl.URL(path, encoded=path.isascii())
         async with self.client.request(method, url, data=data, headers=sent, skip_auto_headers=skip) as reply:
@@ -241,22 +258,37 @@ async def serving(
     cors_origins: tuple[str, ...] = (),
     root_path: str = "",
     bound: str = "127.0.0.1",
+    clock: Clock | None = None,
+    store: Store | None = None,
+    rules: QueueRules | None = None,
+    **options: Any,
 ) -> AsyncIterator[Live]:
-    """The server, until the block ends. A bug that it met fails the test."""
-    clock = Clock()
-    store = await open_sqlite(folder / "mainspring.db", clock)
+    """The server, until the block ends. A bug that it met fails the test. `options`: more of `asgi.Door`."""
+    clock = clock or Clock()
+    store = store or await open_sqlite(folder / "mainspring.db", clock)
     wakeups = Wakeups()
     events: list[Event] = []
     core = Core(
-        store=store, vault=SealedVault("of the tests"), targets=Guard(allow), wakeup=wakeups, emit=events.append
+        store=store,
+        vault=SealedVault("of the tests"),
+        targets=Guard(allow),
+        wakeup=store.wakeups(wakeups),
+        emit=events.append,
+        arrivals=wakeups.bells,
+        queue_rules=rules or QueueRules(),
     )
+    await store.beat(clock())
     await store.credentials.ensure_bootstrap(clock(), tokens.bootstrap_key(KEY, clock()))
     auth = tokens.AuthCache(core)
+    tide = Tide(core)
+    wakeups.expect = tide.expect
+    wakeups.tides = Service("tide", tide.step, clock, events.append)
+    wakeups.tides.start()
     listener = socket.create_server((bound, 0))
     port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     async with aiohttp.ClientSession(url) as client:
-        live = Live(url, port, core, store, clock, auth, wakeups, client)
+        live = Live(url, port, core, store, clock, auth, wakeups, client, events=events)
 
         async def ready() -> str | None:
             return live.not_ready[0] if live.not_ready else None
@@ -275,11 +307,13 @@ async def serving(
             cors_origins=cors_origins,
             root_path=root_path,
             primary_key=KEY if dev else None,
+            **options,
         )
         try:
             async with listening(asgi.build(door), listener):
                 yield live
                 await client.close()
         finally:
+            await wakeups.tides.stop()
             await store.close()
     assert live.reports == []

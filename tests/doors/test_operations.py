@@ -27,18 +27,20 @@ def test_every_operation_stands_once() -> None:
     assert len(set(ways)) == len(ways)
 
 
-def test_every_cron_operation_is_under_both_prefixes() -> None:
+def test_every_operation_on_cron_jobs_and_queues_is_under_both_prefixes() -> None:
     for operation in OPERATIONS:
-        if operation.id.startswith("cron."):
-            rest = operation.paths[0].removeprefix("/v1/cron/")
-            assert operation.paths[:2] == (f"/v1/cron/{rest}", f"/v1/scheduling/cron/{rest}")
+        noun = operation.id.partition(".")[0]
+        if noun in ("cron", "queue"):
+            rest = operation.paths[0].removeprefix(f"/v1/{noun}/")
+            assert operation.paths[:2] == (f"/v1/{noun}/{rest}", f"/v1/scheduling/{noun}/{rest}")
 
 
 def test_the_table_says_only_what_exists() -> None:
     for operation in OPERATIONS:
-        assert operation.scope is None or operation.scope in SCOPES
+        assert set(operation.scopes) <= set(SCOPES)
         assert set(operation.codes) <= set(STATUS)
-        assert operation.idempotent is (operation.method != "GET" and not operation.dev)
+        once = operation.method != "GET" and not operation.dev and operation.id != "queue.consume"
+        assert operation.idempotent is once
         for group in operation.needs:
             source = operation.body if operation.reads_body else operation.query
             assert set(group) <= set(source.__struct_fields__)
@@ -56,10 +58,11 @@ async def test_every_path_of_the_table_leads_to_its_operation_and_asks_for_a_key
     if answer.status == 404:
         assert "path" not in answer.error["message"]
     assert (await live.call(method, path, key=None)).code == (401, "UNAUTHORIZED")
-    if operation.scope is not None:
-        other = next(scope for scope in SCOPES if scope not in (operation.scope, "admin"))
-        assert (await live.call(method, path, key=await live.key(other))).code == (403, "FORBIDDEN")
-        assert (await live.call(method, path, key=await live.key(operation.scope))).status == answer.status
+    if operation.scopes:
+        others = [scope for scope in SCOPES if scope not in (*operation.scopes, "admin")]
+        assert (await live.call(method, path, key=await live.key(*others))).code == (403, "FORBIDDEN")
+    for scope in operation.scopes:
+        assert (await live.call(method, path, key=await live.key(scope))).status == answer.status
 
 
 async def test_admin_may_do_everything(live: Live) -> None:
@@ -128,14 +131,50 @@ async def test_a_result_has_all_the_fields_that_are_documented_and_no_others(tmp
         task = (await live.post("/v1/scheduling/task/schedule", body)).data
         key = (await live.post("/v1/account/keys/create", {"name": "x"})).data
         values = {"cron": job["id"], "run": run["run_id"], "task": task["id"], "account": key["id"]}
-        bodies = {"cron.create": {"cron_expr": "* * * * *", "task": "https://example.com/"}, "task.schedule": body,
-                  "account.keys.create": {"name": "x"}}  # fmt: skip
+        bodies: dict[str, Any] = {
+            "cron.create": {"cron_expr": "* * * * *", "task": "https://example.com/"},
+            "task.schedule": body,
+            "account.keys.create": {"name": "x"},
+        }
         await live.call("PATCH", f"/v1/cron/update/{job['id']}", {"overlap_policy": "allow"})
         last = ("cron.delete", "task.cancel", "account.keys.revoke")
         for operation in sorted(OPERATIONS, key=lambda one: one.id in last):
+            if operation.id.startswith("queue."):
+                continue
             path = operation.paths[0].replace("{run_id}", values["run"])
             path = path.replace("{id}", values[operation.id.partition(".")[0]] if "{id}" in path else "")
             query = "?cron_expr=*+*+*+*+*" if operation.id == "cron.preview" else ""
             answer = await live.call(operation.method, path + query, bodies.get(operation.id))
             assert set(answer.data) == results_of(operation), operation.id
             msgspec.json.decode(json.dumps(answer.data), type=operation.result)
+
+
+async def test_so_have_those_of_queues(live: Live) -> None:
+    url = "http://127.0.0.1:9/"
+    subscribed = (await live.post("/v1/queue/push_subscribe/idle", {"url": url})).data["subscription_id"]
+    bodies: dict[str, Any] = {
+        "queue.create": {"name": "q"},
+        "queue.publish": {"queue": "q", "payload": 1},
+        "queue.publish_batch": {"queue": "q", "messages": [{"payload": 1}]},
+        "queue.consume": {"queue": "q"},
+        "queue.push_subscribe": {"url": url},
+    }
+    last = ("queue.push_unsubscribe", "queue.delete")
+    for operation in sorted(OPERATIONS, key=lambda one: (one.id.startswith("queue.dlq"), one.id in last)):
+        if not operation.id.startswith("queue."):
+            continue
+        await live.post("/v1/queue/publish", {"queue": "q", "payload": 1, "headers": {"A": "b"}})
+        body = bodies.get(operation.id)
+        if operation.body.__struct_fields__[:3] == ("queue", "message_id", "receipt"):
+            [message] = (await live.post("/v1/queue/consume", {"queue": "q", "max_messages": 1})).data["messages"]
+            body = {"queue": "q", "message_id": message["id"]}
+        elif operation.id == "queue.ack_batch":
+            body = {"queue": "q", "message_ids": ["msg_0000000000000"]}
+        elif operation.id == "queue.dlq.list":
+            [message] = (await live.post("/v1/queue/consume", {"queue": "q", "max_messages": 1})).data["messages"]
+            await live.post("/v1/queue/nack", {"queue": "q", "message_id": message["id"], "requeue": False})
+        queue = "idle" if "push" in operation.id else "q"
+        path = operation.paths[0].replace("{queue}", queue).replace("{subscription_id}", subscribed)
+        answer = await live.call(operation.method, path, body)
+        assert set(answer.data) == results_of(operation), operation.id
+        msgspec.json.decode(json.dumps(answer.data), type=operation.result)

@@ -29,9 +29,11 @@ def health(port: int) -> int:
     dockerfile = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
     [check] = re.findall(r"^  CMD (\[.+\])$", dockerfile, re.MULTILINE)
     program, *arguments = json.loads(check)
-    assert program == "python"
-    environment = {**PROGRAMS, "MAINSPRING_PORT": str(port)}
-    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, check=False).returncode
+    assert program == "mainspring"
+    with tempfile.TemporaryDirectory() as data:
+        environment = {**PROGRAMS, "MAINSPRING_PORT": str(port), "MAINSPRING_DATA": data}
+        command = [sys.executable, "-m", "mainspring", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
 
 
 def test_the_health_check_tells_a_server_that_answers_from_one_that_does_not(running: ServerProcess) -> None:

@@ -6,7 +6,9 @@ import pytest
 
 from loops.rig import turn, until
 from mainspring.core.events import Event, LoopFailed
+from mainspring.core.limits import SECOND
 from mainspring.loops import service
+from mainspring.loops.scheduler import Scheduler
 from mainspring.loops.service import Service
 from store.making import START
 
@@ -145,6 +147,11 @@ async def test_the_pause_after_failures_grows_to_a_limit_and_a_success_resets_it
     waited = steps.gaps()
     assert [gap >= least for gap, least in zip(waited, (0.009, 0.019, 0.039, 0.079, 0.079), strict=False)] == [True] * 5
     assert waited[6] < waited[4]
+
+
+def test_a_loop_that_fails_is_tried_again_as_often_as_an_idle_one_looks() -> None:
+    """After a fail-over loops wait for one another: first the lease, then what is due, then what waits to be sent."""
+    assert Scheduler.__init__.__kwdefaults__["poll_ms"] >= service.BACKOFF_MAX * SECOND
 
 
 async def test_a_wake_up_does_not_shorten_the_pause_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:

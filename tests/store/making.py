@@ -18,6 +18,7 @@ from mainspring.core.limits import SECOND
 from mainspring.core.model import Entry, Key, Page, Run, Schedule, Target
 from mainspring.core.ports import Core, Outcome
 from mainspring.core.seats import Seats
+from mainspring.loops.bells import Bells
 from mainspring.store.sqlite import Connection, SqliteDb
 from mainspring.store.store import Store
 from mainspring.store.vault import SealedVault
@@ -114,15 +115,27 @@ class AnyTarget:
 class Wakes:
     """Counts the wake-ups that the core gives."""
 
-    def __init__(self) -> None:
+    def __init__(self, bells: Bells | None = None) -> None:
         self.schedulers = 0
         self.dispatchers = 0
+        self.subscribed = 0
+        self.tides: list[int] = []
+        self._bells = bells or Bells()
 
     def scheduler(self) -> None:
         self.schedulers += 1
 
     def dispatcher(self, *, hurry: bool = False) -> None:
         self.dispatchers += 1
+
+    def messages(self, queue_id: int, count: int) -> None:
+        self._bells.ring(queue_id, count)
+
+    def tide(self, at: int) -> None:
+        self.tides.append(at)
+
+    def subscriptions(self) -> None:
+        self.subscribed += 1
 
 
 class Bench:
@@ -131,13 +144,15 @@ class Bench:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.events: list[Event] = []
-        self.wakes = Wakes()
+        self.bells = Bells()
+        self.wakes = Wakes(self.bells)
         self.core = Core(
             store=store,
             vault=SealedVault("a secret key"),
             targets=AnyTarget(),
             wakeup=self.wakes,
             emit=self.events.append,
+            arrivals=self.bells,
         )
 
     def said(self, kind: type[Event]) -> list[Event]:

@@ -307,7 +307,7 @@ async def test_whoever_finds_an_expired_run_first_takes_it_over(pair: Pair) -> N
     [orphan] = await pair[1].runs.expired(now, 10)
     assert orphan.id == flying.run_id
     assert await pair[0].runs.expired(now, 10) == []
-    await pair[0].runs.renew(pair[0].node, [flying.run_id], now + 10 * LEASE)
+    await pair[0].runs.renew(pair[0].node, [(flying.run_id, flying.attempt)], now + 10 * LEASE)
     [run] = await runs_of(pair[0], entry)
     assert (run.node, run.lease_until) == (None, now + 30_000)
     assert [run.id for run in await pair[0].runs.expired(now + 30_001, 10)] == [flying.run_id]

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -16,7 +17,7 @@ from mainspring.store.migrate import Migration, migrate_shared, pending_shared
 from mainspring.store.postgres import PostgresDb
 from postgres import Postgres
 from store.making import START, Clock, create, fire
-from store.sharing import node, query
+from store.sharing import WAITING, eventually, node, query
 
 Ship = Callable[..., None]
 
@@ -88,12 +89,57 @@ async def test_of_nodes_that_start_together_one_migrates(ship: Ship, url: str, d
     assert await query(url, "SELECT * FROM a") == [(1, 2)]
 
 
-async def test_a_database_made_by_a_newer_version_is_refused(ship: Ship, db: PostgresDb) -> None:
+async def test_a_schema_that_is_newer_by_one_migration_is_worked_on_and_by_two_refused(
+    ship: Ship, db: PostgresDb
+) -> None:
     ship(FIRST, SECOND)
     await migrate_shared(db, START, str)
     ship(FIRST)
-    with pytest.raises(Conflict, match="migration 2, this version knows 1"):
-        await migrate_shared(db, START, str)
+    assert await pending_shared(db) == []
+    assert await migrate_shared(db, START, pytest.fail) == []
+    ship(FIRST, SECOND, "CREATE TABLE c (x bigint);")
+    await migrate_shared(db, START, str)
+    ship(FIRST)
+    for look in (pending_shared(db), migrate_shared(db, START, str)):
+        with pytest.raises(Conflict, match="migration 3, this version knows 1 and works up to 2"):
+            await look
+
+
+async def waiting(url: str, count: int) -> None:
+    """Until so many backends wait for a lock."""
+
+    async def enough() -> bool:
+        return len(await query(url, WAITING.format("Lock"))) == count
+
+    await eventually(enough)
+
+
+async def test_a_migration_that_a_node_at_work_deadlocks_with_is_tried_again(
+    ship: Ship, url: str, db: PostgresDb
+) -> None:
+    ship(FIRST + "CREATE TABLE b (x bigint);")
+    await migrate_shared(db, START, str)
+    ship(FIRST + "CREATE TABLE b (x bigint);", "ALTER TABLE a ADD COLUMN y bigint; ALTER TABLE b ADD COLUMN y bigint;")
+    said: list[str] = []
+    # Whoever waits for a lock looks for a deadlock once, after a while: the migration when it has come to the second
+    # table, which the first one of these holds while it waits for the first table, very patiently.
+    patient = await asyncpg.connect(url, server_settings={"deadlock_timeout": "1min"})
+    reader = await asyncpg.connect(url)
+    try:
+        await patient.execute("BEGIN; LOCK TABLE b IN ROW EXCLUSIVE MODE")
+        await reader.execute("BEGIN; LOCK TABLE a IN ACCESS SHARE MODE")
+        migrated = asyncio.create_task(migrate_shared(db, START, said.append))
+        await waiting(url, 1)
+        writes = asyncio.create_task(patient.execute("LOCK TABLE a IN ROW EXCLUSIVE MODE"))
+        await waiting(url, 2)
+        await reader.execute("COMMIT")
+        await writes
+        await patient.execute("COMMIT")
+        assert [one.number for one in await migrated] == [2]
+    finally:
+        await patient.close()
+        await reader.close()
+    assert said == ["migrating: 0002 step2"] * 2
 
 
 async def test_a_database_whose_applied_migration_is_another_one_is_refused(ship: Ship, db: PostgresDb) -> None:

@@ -19,9 +19,10 @@ from mainspring.core.timing import Due, Plan
 from mainspring.store import postgres as driver
 from mainspring.store.db import COLLISIONS_MAX, Away, Collided, again_after_collisions
 from mainspring.store.hosts import each_host, shown
+from mainspring.store.opening import open_store
 from mainspring.store.postgres import PostgresDb
 from mainspring.store.shared import open_postgres
-from mainspring.store.store import Store, open_store
+from mainspring.store.store import Store
 from postgres import USER, Postgres
 from store.making import PROJECT, START, Clock, create, entry_of, fire, new, once, runs_of, schedule, trigger
 from store.sharing import ask, eventually, node, query, until_waiting

@@ -63,7 +63,8 @@ def commands() -> Iterator[str]:
             if command.startswith("mainspring "):
                 yield command
     yield unit()["Service"]["ExecStart"]
-    [start] = re.findall(r"^CMD (\[.+\])$", DOCKERFILE, re.MULTILINE)
+    [check, start] = re.findall(r"^(?:  )?CMD (\[.+\])$", DOCKERFILE, re.MULTILINE)
+    yield shlex.join(json.loads(check))
     yield shlex.join(["mainspring", *json.loads(start)])
 
 
@@ -90,7 +91,14 @@ def test_every_command_named_is_one(command: str) -> None:
 
 def test_the_commands_are_found() -> None:
     found = {" ".join(command.split()[:2]) for command in commands()}
-    assert found >= {"mainspring dev", "mainspring serve", "mainspring backup", "mainspring restore", "mainspring key"}
+    assert found >= {
+        "mainspring health",
+        "mainspring dev",
+        "mainspring serve",
+        "mainspring backup",
+        "mainspring restore",
+        "mainspring key",
+    }
 
 
 def test_every_setting_named_exists() -> None:
@@ -164,7 +172,7 @@ def test_the_limits_in_the_table_are_those_in_force() -> None:
 def test_the_image_is_built_from_files_that_exist_and_no_registry_is_named() -> None:
     images = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     assert images == ["python:${PYTHON}-slim"] * 2
-    assert set(re.findall(r"://([\w.-]+)", DOCKERFILE)) == {"127.0.0.1"}
+    assert not re.findall(r"://([\w.-]+)", DOCKERFILE)
     assert not re.search(r"--index-url|--extra-index|--trusted-host", DOCKERFILE)
     copied = re.findall(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", DOCKERFILE, re.MULTILINE)
     sources = {source for line in copied for source in line.split()}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.cli import api, show
 from mainspring.core.errors import Conflict, NotFound, Unavailable
+from mainspring.settings import from_process
 
 if TYPE_CHECKING:
     from mainspring.core.ports import Core
@@ -165,7 +166,9 @@ def _either(args: argparse.Namespace, remote: Callable[[], Any], straight: Calla
     try:
         return remote()
     except Unavailable as away:
-        if args.url or os.environ.get("MAINSPRING_URL") or not (args.data / "mainspring.db").exists():
+        database = from_process({"DATA": str(args.data)}).database
+        is_there = not isinstance(database, Path) or database.exists()
+        if args.url or os.environ.get("MAINSPRING_URL") or not is_there:
             raise
         try:
             return asyncio.run(_on_store(args, straight))

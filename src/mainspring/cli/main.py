@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mainspring import __version__
+
+if TYPE_CHECKING:
+    from mainspring.core.errors import Refused
 
 _EPILOG = """\
 examples:
@@ -15,13 +19,15 @@ examples:
   mainspring cron next "0 9 * * 1-5" --timezone Europe/Berlin
   mainspring cron create "*/5 * * * *" https://example.com/hook --name five
   mainspring run list --state failed
+  mainspring queue publish orders '{"n": 1}'
+  mainspring queue consume orders --follow
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     # Imported here so that `mainspring --version` stays instant.
-    from mainspring.cli import crons, keys, runs, serve, tasks, upkeep
+    from mainspring.cli import crons, health, keys, migrate, queues, runs, serve, tasks, upkeep
 
     top = argparse.ArgumentParser(
         prog="mainspring",
@@ -31,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"mainspring {__version__}")
     nouns = top.add_subparsers(dest="noun", metavar="COMMAND", required=True)
-    for module in (serve, crons, tasks, runs, keys, upkeep):
+    for module in (serve, crons, tasks, runs, queues, keys, migrate, upkeep, health):
         module.register(nouns)
     return top
 
@@ -40,6 +46,15 @@ def _clock() -> int:
     from mainspring.app import clock
 
     return clock()
+
+
+def refused_code(refused: Refused, noun: str) -> int:
+    """Say why a command was refused and what to do; its exit code."""
+    named = refused.field is not None and refused.field not in refused.message
+    print(f"mainspring: {f'{refused.field}: ' if named else ''}{refused.message}", file=sys.stderr)
+    if refused.hint:
+        print(f"  {refused.hint}", file=sys.stderr)
+    return 2 if refused.code == "VALIDATION_FAILED" and noun in ("serve", "dev") else 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,11 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = args.run(args)
     except Refused as refused:
-        named = refused.field is not None and refused.field not in refused.message
-        print(f"mainspring: {f'{refused.field}: ' if named else ''}{refused.message}", file=sys.stderr)
-        if refused.hint:
-            print(f"  {refused.hint}", file=sys.stderr)
-        return 2 if refused.code == "VALIDATION_FAILED" and args.noun in ("serve", "dev") else 1
+        return refused_code(refused, args.noun)
     except KeyboardInterrupt:
         return 1
     except BrokenPipeError:

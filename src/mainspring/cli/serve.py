@@ -9,6 +9,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,18 +66,66 @@ def _flags(args: argparse.Namespace) -> dict[str, str | None]:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    from mainspring import app, keyring
+    from mainspring import app
+    from mainspring.settings import check_to_serve
 
     settings = from_process(_flags(args), file=args.config)
-
-    def started(server: Server) -> None:
-        for host, port in server.addresses:
-            print(f"mainspring: listening on {app.url_of(host, port)}", file=sys.stderr)
-        if server.secrets.generated:
-            print(f"mainspring: the API key is in {settings.data / keyring.CREDENTIALS}", file=sys.stderr, flush=True)
-
-    app.run(settings, say=_say, started=started)
+    check_to_serve(settings)
+    if settings.workers > 1:
+        return _serve_with_workers(settings)
+    app.run(settings, say=_say, started=_started)
     return 0
+
+
+def _started(server: Server) -> None:
+    from mainspring import keyring
+    from mainspring.doors.sockets import url_of
+
+    for host, port in server.addresses:
+        _say(f"listening on {url_of(host, port)}")
+    if server.secrets.generated:
+        _say(f"the API key is in {server.settings.data / keyring.CREDENTIALS}")
+    elif server.secrets.api_key is None:
+        _say(
+            f"another node made the API key: it is in {keyring.CREDENTIALS} there, and valid here too. To choose one, "
+            "set MAINSPRING_API_KEY to the same value on every node"
+        )
+
+
+def _serve_with_workers(settings: Settings) -> int:
+    """Each worker binds the port for itself; it is held here, without listening, so that none can lose it."""
+    import msgspec
+
+    from mainspring import app
+    from mainspring.cli.workers import Workers
+    from mainspring.core.errors import Refused
+    from mainspring.doors import sockets
+    from mainspring.keyring import Credentials, prepare, write_credentials
+
+    sockets.close(sockets.bind(settings.binds))  # refused where somebody listens, other workers among them
+    held = sockets.bind(settings.binds, beside_others=True)
+    settings = msgspec.structs.replace(settings, binds=tuple(sockets.addresses(held)))
+    secrets = prepare(settings)
+    if secrets.generated:  # all of them offer this one
+        write_credentials(settings.data, Credentials(sockets.url_of(*settings.binds[0]), secrets.api_key))
+
+    def work(life: int, up: Callable[[], None]) -> int:
+        from mainspring.cli.main import refused_code
+
+        def started(server: Server) -> None:
+            up()
+            _started(server)
+
+        try:
+            app.run(settings, say=_say, started=started, life=life)
+        except Refused as refused:
+            return refused_code(refused, "serve")
+        return 0
+
+    try:
+        return Workers(settings.workers, work).run()
+    finally:
+        sockets.close(held)
 
 
 def _dev(args: argparse.Namespace) -> int:
@@ -116,10 +165,10 @@ def _ports(base: Settings, *, pinned: bool) -> list[Settings]:
 
 
 def _welcome(server: Server) -> None:
-    from mainspring import app
+    from mainspring.doors.sockets import url_of
 
     host, port = server.addresses[0]
-    url, key = app.url_of(host, port), server.secrets.api_key
+    url, key = url_of(host, port), server.secrets.api_key or "<the key that another node made>"
     command = _command()
     body = json.dumps({"cron_expr": "*/5 * * * * *", "task": f"{url}/dev/echo", "name": "hello", "payload": {"n": 1}})
     print(

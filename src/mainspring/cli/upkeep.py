@@ -1,4 +1,4 @@
-"""`migrate`, `backup`, `restore`, `doctor`: looking after the store."""
+"""`backup`, `restore`, `doctor`: looking after the store."""
 
 from __future__ import annotations
 
@@ -22,9 +22,6 @@ R = TypeVar("R")
 
 def register(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands for the store."""
-    migrate = nouns.add_parser("migrate", help="bring the store's schema up to date (serve does it by itself)")
-    migrate.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    migrate.set_defaults(run=_migrate)
     backup = nouns.add_parser("backup", help="copy the store into one file, also while the server runs")
     backup.add_argument("file", type=Path)
     backup.set_defaults(run=_backup)
@@ -33,7 +30,7 @@ def register(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     restore.set_defaults(run=_restore)
     doctor = nouns.add_parser("doctor", help="look for what is wrong: settings, store, clock, server")
     doctor.set_defaults(run=_doctor)
-    for parser in (migrate, backup, restore, doctor):
+    for parser in (backup, restore, doctor):
         parser.add_argument("--data", help="data directory (./mainspring-data)")
         parser.add_argument("--json", action="store_true", help="print JSON for programs")
 
@@ -45,7 +42,7 @@ def _database(args: argparse.Namespace) -> Path:
     raise Conflict("this command is for the embedded store", hint="On PostgreSQL use pg_dump and pg_restore.")
 
 
-def _on_shared(url: str, work: Callable[[PostgresDb], Awaitable[R]]) -> R:
+def on_shared(url: str, work: Callable[[PostgresDb], Awaitable[R]]) -> R:
     """Do something with the database at a URL and leave it again."""
     from mainspring.store.postgres import PostgresDb
 
@@ -60,49 +57,19 @@ def _on_shared(url: str, work: Callable[[PostgresDb], Awaitable[R]]) -> R:
     return asyncio.run(whole())
 
 
-def _existing(args: argparse.Namespace) -> Path:
+def existing(args: argparse.Namespace) -> Path:
+    """The file of the embedded store. Raises `Conflict` when there is none."""
     path = _database(args)
     if not path.exists():
         raise Conflict(f"there is no store at {path}", hint="Name its directory with --data.")
     return path
 
 
-def _migrate(args: argparse.Namespace) -> int:
-    from mainspring.store.migrate import migrate, migrate_shared, pending, pending_shared
-    from mainspring.store.sqlite import FileLock, connect
-
-    url = from_process({"DATA": args.data}).database
-    if isinstance(url, str):
-        todo = _on_shared(url, pending_shared if args.dry_run else lambda db: migrate_shared(db, args.clock(), print))
-        return _report(args, [f"{migration.number:04d} {migration.name}" for migration in todo])
-    path = _existing(args)
-    if args.dry_run:
-        connection = connect(path, readonly=True)
-        todo = pending(connection)
-    else:
-        lock = FileLock(path)
-        connection = connect(path)
-        todo = migrate(connection, path, args.clock(), print)
-        lock.release()
-    connection.close()
-    return _report(args, [f"{migration.number:04d} {migration.name}" for migration in todo])
-
-
-def _report(args: argparse.Namespace, names: list[str]) -> int:
-    if args.json:
-        show.as_json({"applied": not args.dry_run, "migrations": names})
-    elif not names:
-        print("the schema is up to date")
-    else:
-        print(("would apply: " if args.dry_run else "applied: ") + ", ".join(names))
-    return 0
-
-
 def _backup(args: argparse.Namespace) -> int:
     from mainspring.store.migrate import copy
     from mainspring.store.sqlite import connect
 
-    path = _existing(args)
+    path = existing(args)
     connection = connect(path, readonly=True)
     copy(connection, args.file)
     connection.close()
@@ -180,7 +147,7 @@ def _doctor(args: argparse.Namespace) -> int:
     if key_file.exists() and key_file.stat().st_mode & 0o077:
         findings.append(Finding("secret.key", oct(key_file.stat().st_mode & 0o777), "others can read it: chmod 600"))
     if isinstance(settings.database, str):
-        findings += _on_shared(settings.database, examine_shared)
+        findings += on_shared(settings.database, examine_shared)
     elif settings.database.exists():
         findings += examine(settings.database)
     else:

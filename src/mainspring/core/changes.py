@@ -7,16 +7,21 @@ from typing import Literal
 import msgspec
 
 from mainspring.core.idempotency import Once
-from mainspring.core.model import Entry, Key, RunState, Schedule, Target, Trigger
+from mainspring.core.model import CrontabTask, Entry, Key, RunState, Schedule, Target, Trigger
 
 
 class NewSchedule(msgspec.Struct, frozen=True):
-    """A schedule to be created; ids and the number are given by the store (0 until then)."""
+    """A schedule to be created; ids and the number are given by the store (0 until then).
+
+    `paused_at`: it begins paused. With `crontab` it is refused when a task of that project has the name.
+    """
 
     schedule: Schedule
     target: Target
     next_due_at: int | None
     once: Once | None
+    paused_at: int | None = None
+    crontab: CrontabTask | None = None
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -31,7 +36,8 @@ class Change(msgspec.Struct, frozen=True):
     """An edit of one schedule, valid only while its version is still `entry.schedule.version`.
 
     `schedule`: the new row; `target`: a new target, if that changed; `timing`: a new timer, if that changed;
-    `cancel`: the reason for which waiting runs are cancelled, if they are; `delete`: it goes for good.
+    `cancel`: the reason for which waiting runs are cancelled, if they are; `delete`: it goes for good; `crontab`: what
+    that door keeps of it, if that changed (never its name).
     """
 
     entry: Entry
@@ -41,6 +47,7 @@ class Change(msgspec.Struct, frozen=True):
     cancel: Literal["paused", "deleted", "cancelled"] | None = None
     delete: bool = False
     once: Once | None = None
+    crontab: CrontabTask | None = None
 
 
 class NewKey(msgspec.Struct, frozen=True):

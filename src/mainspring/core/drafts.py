@@ -5,19 +5,35 @@ from __future__ import annotations
 from typing import TypeVar
 
 import msgspec
-import re2
 from msgspec import UNSET, UnsetType
 
 from mainspring.core import cron, limits, signing
 from mainspring.core.errors import Invalid, TooLarge
+from mainspring.core.expectations import bounded, checked_expect
+from mainspring.core.forms import check_form
 from mainspring.core.headers import checked_headers
-from mainspring.core.model import Catchup, Expect, Overlap, Schedule, ScheduleKind, SignatureStyle, Target
+from mainspring.core.model import (
+    Catchup,
+    CrontabTask,
+    Expect,
+    Overlap,
+    Schedule,
+    ScheduleKind,
+    SignatureStyle,
+    Target,
+    TargetKind,
+)
 from mainspring.core.ports import TargetCheck, Vault
-from mainspring.core.urls import name_of, origin_of
+from mainspring.core.queue_names import check_name
+from mainspring.core.urls import QUEUE_SCHEME, call_address, name_of, origin_of
 
 T = TypeVar("T")
 METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE")
 HIDDEN = "***"
+_PLAIN = ("http", "queue")
+# What a target of another kind than those has in a form of its own.
+_OF_THE_KIND = ("address", "method", "payload", "headers", "secret", "signature_style")
+_any_json = msgspec.json.Decoder(msgspec.Raw)
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -45,6 +61,9 @@ class Draft(msgspec.Struct, frozen=True):
     expect: Expect | None | UnsetType = UNSET
     retention_days: int | None | UnsetType = UNSET
     retention_runs: int | None | UnsetType = UNSET
+    kind: TargetKind | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+    crontab: CrontabTask | UnsetType = UNSET
 
 
 def pick(given: T | None | UnsetType, stored: T, default: T) -> T:
@@ -54,22 +73,13 @@ def pick(given: T | None | UnsetType, stored: T, default: T) -> T:
     return default if given is None else given
 
 
-def bounded(value: int | float, low: float, high: float, field: str) -> None:
-    """Raises `Invalid` naming `field` unless low <= value <= high."""
-    if not low <= value <= high:
-        raise Invalid(f"{field} is {value:g}", hint=f"Use a value from {low:g} to {high:g}.", field=field)
-
-
 def build_target(vault: Vault, targets: TargetCheck, draft: Draft, old: Target | None) -> Target:
     """The target after the draft; equal to `old` when nothing about it changed. Raises `Invalid`, `TooLarge`."""
-    url = draft.url if isinstance(draft.url, str) else None
-    if url is not None:
-        url = targets.check(url, "task")
-    elif old is None or draft.url is None:
-        raise Invalid("task is missing", hint="Give the http(s) URL to call.", field="task")
-    method = pick(draft.method, old.method if old else "POST", "POST").upper()
-    if method not in METHODS:
-        raise Invalid(f"method is {method[:20]!r}", hint="Use one of " + ", ".join(METHODS) + ".", field="method")
+    kind = _kind(draft, old)
+    if kind == "queue":
+        draft = _for_a_queue(draft)
+    address = _address(targets, draft, old, kind)
+    method = _method(draft, old, kind)
     on_failure = pick(draft.on_failure, old.on_failure if old else None, None)
     if isinstance(draft.on_failure, str):
         on_failure = targets.check(draft.on_failure, "on_failure_webhook")
@@ -77,23 +87,74 @@ def build_target(vault: Vault, targets: TargetCheck, draft: Draft, old: Target |
     timeout = pick(draft.timeout_seconds, stored_timeout, limits.TIMEOUT_S_DEFAULT)
     bounded(timeout, 1, limits.TIMEOUT_S_MAX, "timeout_seconds")
     retry, delays = _retries(draft, old)
-    address = url if url is not None else (old.address if old else "")
     return Target(
         id=old.id if old else 0,
-        kind="http",
+        kind=kind,
         address=address,
         origin=origin_of(address),
         method=method,
-        payload=_payload(draft, old),
+        payload=_payload(draft, old, kind),
         headers=_headers(vault, draft, old),
         secret=_secret(vault, draft, old),
         signature_style=pick(draft.signature_style, old.signature_style if old else "body", "body"),
         timeout_ms=round(timeout * 1000),
         retry=retry,
         retry_delays_ms=delays,
-        expect=_expect(pick(draft.expect, old.expect if old else None, None)),
+        expect=checked_expect(pick(draft.expect, old.expect if old else None, None)),
         on_failure=on_failure,
     )
+
+
+def _kind(draft: Draft, old: Target | None) -> TargetKind:
+    """The kind of target. A caller that names none can say nothing about the address and the body of another than
+    `http` and `queue`, whose form it does not know; those two give way to each other."""
+    if old is None or (draft.kind is not UNSET and draft.kind != "queue"):
+        return pick(draft.kind, "http", "http")
+    if old.kind in _PLAIN:
+        given_url = old.kind == "queue" and isinstance(draft.url, str) and "://" in draft.url
+        return pick(draft.kind, "http" if given_url else old.kind, "http")
+    for name in _OF_THE_KIND:
+        given = getattr(draft, "url" if name == "address" else name)
+        if given is not UNSET and given != getattr(old, name):
+            field = "task" if name == "address" else name
+            raise Invalid(
+                f"{field} cannot be changed here: the target is of the type {old.kind}",
+                hint="Change it where the schedule was made, or delete it and create another.",
+                field=field,
+            )
+    return old.kind
+
+
+def _for_a_queue(draft: Draft) -> Draft:
+    """What is published has a payload and nothing else that is known of requests. Raises `Invalid`."""
+    for field in ("headers", "secret", "expect"):
+        if getattr(draft, field) not in (UNSET, None, {}):
+            raise Invalid(
+                f"{field} means nothing for a queue", hint="Leave it out, or call an http(s) URL.", field=field
+            )
+    return msgspec.structs.replace(draft, headers=None, secret=None, expect=None)
+
+
+def _address(targets: TargetCheck, draft: Draft, old: Target | None, kind: TargetKind) -> str:
+    if isinstance(draft.url, str):
+        if old is not None and draft.url == old.address and kind == old.kind:
+            return old.address
+        if kind == "queue":
+            return QUEUE_SCHEME + check_name(draft.url.removeprefix(QUEUE_SCHEME), "task")
+        return call_address(targets, draft.url, "task") if kind == "rpc" else targets.check(draft.url, "task")
+    if old is None or draft.url is None or (kind != old.kind and {kind, old.kind} & {"rpc", "queue"}):
+        what = {"rpc": "address and function to call", "queue": "name of the queue"}.get(kind, "http(s) URL to call")
+        raise Invalid("task is missing", hint=f"Give the {what}.", field="task")
+    return old.address
+
+
+def _method(draft: Draft, old: Target | None, kind: TargetKind) -> str:
+    if kind == "rpc":
+        return "RPC"
+    method = pick(draft.method, old.method if old else "POST", "POST").upper()
+    if method not in METHODS:
+        raise Invalid(f"method is {method[:20]!r}", hint="Use one of " + ", ".join(METHODS) + ".", field="method")
+    return method
 
 
 def _retries(draft: Draft, old: Target | None) -> tuple[int, tuple[int, ...] | None]:
@@ -122,11 +183,27 @@ def _retries(draft: Draft, old: Target | None) -> tuple[int, tuple[int, ...] | N
     return old.retry, delays
 
 
-def _payload(draft: Draft, old: Target | None) -> bytes | None:
+def _payload(draft: Draft, old: Target | None, kind: TargetKind) -> bytes | None:
     payload = pick(draft.payload, old.payload if old else None, None)
     if payload is not None:
         check_payload(payload)
+        if kind == "form":
+            check_form(payload)
+        elif kind == "rpc" and not is_json(payload):
+            raise Invalid(
+                "payload is not JSON, so it cannot be a parameter", hint="Send any JSON value.", field="payload"
+            )
     return payload
+
+
+def is_json(payload: bytes) -> bool:
+    """Whether the bytes are one JSON value in UTF-8."""
+    try:
+        str(payload, "utf-8")
+        _any_json.decode(payload)
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def check_payload(payload: bytes) -> None:
@@ -179,34 +256,6 @@ def _secret(vault: Vault, draft: Draft, old: Target | None) -> bytes | None:
     if old is not None and old.secret is not None and vault.unseal(old.secret, "secret") == plain:
         return old.secret
     return vault.seal(plain, "secret")
-
-
-def _expect(expect: Expect | None) -> Expect | None:
-    if expect is None:
-        return None
-    if expect.statuses == ():
-        raise Invalid(
-            "expect.status is an empty list", hint="Name at least one, or leave it out.", field="expect.status"
-        )
-    for status in expect.statuses or ():
-        bounded(status, 100, 599, "expect.status")
-    if expect.body_regexp is not None:
-        if len(expect.body_regexp) > limits.REGEXP_CHARS_MAX:
-            raise Invalid(
-                "expect.body_regexp is too long",
-                hint=f"Use at most {limits.REGEXP_CHARS_MAX} characters.",
-                field="expect.body_regexp",
-            )
-        try:
-            re2.compile(expect.body_regexp)
-        except re2.error as error:
-            reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
-            raise Invalid(
-                f"expect.body_regexp is not an RE2 pattern: {reason}",
-                hint="RE2 has no look-around and no back-references.",
-                field="expect.body_regexp",
-            ) from None
-    return expect
 
 
 def build_schedule(draft: Draft, old: Schedule | None, target: Target, project: str, kind: ScheduleKind) -> Schedule:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import msgspec
 
 from mainspring.core.model import RunState, Trigger
+from mainspring.core.push_model import PushOutcome
+from mainspring.core.queue_model import Verb
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -69,6 +71,62 @@ class Pruned(Event, frozen=True):
     runs: int
     gaps: int
     schedules: int
+
+
+class MessagesPublished(Event, frozen=True):
+    """Messages accepted by a queue."""
+
+    messages: int
+
+
+class MessagesReceived(Event, frozen=True):
+    """Messages handed out."""
+
+    messages: int
+
+
+class MessagesSettled(Event, frozen=True):
+    """Messages acknowledged, given back or kept longer, as `verb` says."""
+
+    verb: Verb
+    messages: int
+
+
+class LeasesExpired(Event, frozen=True):
+    """Leases that ended without a word from their holder."""
+
+    messages: int
+
+
+class QueueDeadLettered(Event, frozen=True):
+    """Messages of a queue that have failed for good."""
+
+    project: str
+    queue: str
+    messages: int
+
+
+class PushEnded(Event, frozen=True):
+    """One message was posted for a subscription, or was about to be."""
+
+    project: str
+    queue: str
+    subscription_id: int
+    message_id: int
+    attempt: int
+    outcome: PushOutcome
+    status: int | None
+    error: str | None
+    duration_ms: int
+
+
+class SubscriptionEnded(Event, frozen=True):
+    """A subscription pushes no more."""
+
+    project: str
+    queue: str
+    subscription_id: int
+    reason: str
 
 
 class LoopFailed(Event, frozen=True):

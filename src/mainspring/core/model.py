@@ -14,6 +14,7 @@ Trigger = Literal["schedule", "manual", "catchup", "replay"]
 RunState = Literal["queued", "running", "retrying", "succeeded", "failed", "cancelled"]
 GapOutcome = Literal["skipped", "missed"]
 SignatureStyle = Literal["body", "timestamp.body"]
+TargetKind = Literal["http", "form", "text", "rpc", "queue"]
 
 FINAL_STATES: frozenset[RunState] = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -28,11 +29,14 @@ class Expect(msgspec.Struct, frozen=True):
 class Target(msgspec.Struct, frozen=True):
     """Everything a run needs to be sent. Never changed: an edit makes a new one, so a run keeps what it was fired with.
 
+    `kind`: how `payload` is sent. `http`: as the JSON that it is; `form`: a JSON object, url-encoded; `text`: as it is,
+    whatever it is; `rpc`: the one parameter of a JSON-RPC call over TCP, `address` being `tcp://host:port/function`;
+    `queue`: published to the queue that `address` (`queue:name`) names.
     `headers` is the sealed JSON object of custom headers, `secret` the sealed signing secret.
     """
 
     id: int
-    kind: Literal["http"]
+    kind: TargetKind
     address: str
     origin: str
     method: str
@@ -101,12 +105,28 @@ class Progress(msgspec.Struct, frozen=True):
         return self.paused_at is None and self.completed_at is None
 
 
+class CrontabTask(msgspec.Struct, frozen=True):
+    """What the crontab door keeps of a schedule made there. A project has no two with one `name`.
+
+    `type` (1 once, 2 to 7 again and again) and `start_time` are as they were given, and the schedule's timing follows
+    from them; it does not fire before `starts_at`. `superseded_at`: since when a newer task has had the name.
+    """
+
+    name: str
+    module: int
+    type: int
+    start_time: str
+    starts_at: int | None = None
+    superseded_at: int | None = None
+
+
 class Entry(msgspec.Struct, frozen=True):
-    """A schedule with its progress and its target, as a door shows it."""
+    """A schedule with its progress and its target, as a door shows it; `crontab` if it was made at that door."""
 
     schedule: Schedule
     progress: Progress
     target: Target
+    crontab: CrontabTask | None = None
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -153,6 +173,28 @@ class Attempt(msgspec.Struct, frozen=True):
     status: int | None
     body: bytes | None
     error: str | None
+
+
+class LoggedAttempt(msgspec.Struct, frozen=True):
+    """One attempt with the run it belongs to and what it was sent to; `ended_at` is None while it is in flight.
+
+    `number` (below 2^53) grows with `began_at`, so it says where a page of the log ends.
+    """
+
+    number: int
+    schedule_id: int
+    run_id: int
+    attempt: int
+    trigger: Trigger
+    began_at: int
+    ended_at: int | None
+    status: int | None
+    body: bytes | None
+    error: str | None
+    kind: TargetKind
+    address: str
+    method: str
+    payload: bytes | None
 
 
 class Gap(msgspec.Struct, frozen=True):

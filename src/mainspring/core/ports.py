@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 import msgspec
@@ -11,13 +12,34 @@ from mainspring.core.changes import Change, Claim, Fired, ManualRun, NewKey, New
 from mainspring.core.events import Emit
 from mainspring.core.idempotency import Replay
 from mainspring.core.limits import RESPONSE_KEPT_BYTES
-from mainspring.core.model import Attempt, Entry, Gap, Key, Page, Run, RunState, ScheduleKind, Target
+from mainspring.core.model import Attempt, Entry, Gap, Key, LoggedAttempt, Page, Run, RunState, ScheduleKind, Target
+from mainspring.core.push_model import NewSubscription, Subscription, Unsubscribe
+from mainspring.core.push_ports import PushSlice, SubscriptionSlice
+from mainspring.core.queue_model import (
+    DeadLetter,
+    Edited,
+    Message,
+    NewQueue,
+    Publish,
+    Published,
+    Queue,
+    QueueEdit,
+    QueueStats,
+    Receive,
+    Redrive,
+    Redriven,
+    Settle,
+    Settlement,
+    Turned,
+)
 from mainspring.core.seats import Seats
 from mainspring.core.timing import Due, Plan
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One outbound HTTP request, complete: the sender adds nothing but Host, Content-Length and Accept-Encoding.
+    """One outbound request, complete: the sender adds nothing but Host, Content-Length and Accept-Encoding.
+
+    Of a JSON-RPC call, `url` is `tcp://host:port/function` and `body` the one parameter; there are no headers.
 
     `deadline_ms` is wall clock for the whole attempt: resolve, connect, send, receive. `keep_bytes` is how much of the
     response body the outcome holds (up to 1 MiB, for judging it whole).
@@ -34,7 +56,8 @@ class Request(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True):
     """What became of one request; the sender never raises for a reply or for a target's misbehaviour.
 
-    `kind`: `reply` (a complete response; `status` is set), `forbidden` (the guard refused; never retried),
+    `kind`: `reply` (a complete response; `status` is set where the protocol has one), `forbidden` (the guard refused;
+    never retried),
     `timeout` (the deadline passed), `connection` (resolve, connect, TLS, protocol error or response over the cap).
     `sent_at`: instant (ms) at which the first byte was handed to the connection; None when none was.
     `body`: the first `keep_bytes` of the raw response. `retry_after_ms`: parsed `Retry-After`, >= 0, or None.
@@ -76,6 +99,48 @@ class Wakeup(Protocol):
 
     def dispatcher(self, *, hurry: bool = False) -> None: ...
 
+    def messages(self, queue_id: int, count: int) -> None:
+        """So many messages of a queue can be had now."""
+        ...
+
+    def tide(self, at: int) -> None:
+        """At this instant a lease ends or a delay is over."""
+        ...
+
+    def subscriptions(self) -> None:
+        """A push subscription is new, changed or over."""
+        ...
+
+
+HungUp = Callable[[], Awaitable[None]]
+
+
+class Listening(Protocol):
+    """One consumer that waits. It hears whatever arrives from the moment on at which it was made.
+
+    `gone`: whoever asked has hung up; nobody takes what is found now.
+    """
+
+    gone: bool
+
+    async def heard(self) -> bool:
+        """Until messages may have arrived: look again. False when the wait is over."""
+        ...
+
+    def move(self, queue_id: int) -> None:
+        """Listen for another queue instead."""
+        ...
+
+
+class Arrivals(Protocol):
+    """Where consumers wait for messages."""
+
+    def listen(
+        self, queue_id: int, wait_ms: int, holder: int = 0, hung_up: HungUp | None = None
+    ) -> AbstractContextManager[Listening]:
+        """For so long, or until `hung_up` returns. Raises `LimitExceeded` when `holder` waits too often already."""
+        ...
+
 
 class Vault(Protocol):
     """Seals what must not be readable in the store."""
@@ -93,6 +158,8 @@ class ScheduleSlice(Protocol):
     async def was_deleted(self, project: str, kind: ScheduleKind, schedule_id: int) -> bool: ...
 
     async def page(self, project: str, kind: ScheduleKind, page: Page) -> list[Entry]: ...
+
+    async def crontab(self, project: str, numbers: Sequence[int], names: Sequence[str]) -> list[Entry]: ...
 
     async def fire(self, now: int, plan: Callable[[Due, int], Plan], limit: int) -> Fired: ...
 
@@ -116,7 +183,7 @@ class RunSlice(Protocol):
 
     async def finish(self, now: int, results: Sequence[Result]) -> list[Result]: ...
 
-    async def renew(self, node: int, run_ids: Sequence[int], lease_until: int) -> None: ...
+    async def renew(self, node: int, held: Sequence[tuple[int, int]], lease_until: int) -> None: ...
 
     async def expired(self, now: int, limit: int, *, everything: bool = False) -> list[Run]: ...
 
@@ -128,6 +195,8 @@ class RunSlice(Protocol):
         self, project: str, state: RunState | None, since_id: int, before_id: int, limit: int
     ) -> list[Run]: ...
 
+    async def attempts(self, schedule_ids: Sequence[int], before: int, limit: int) -> list[LoggedAttempt]: ...
+
 
 class CredentialSlice(Protocol):
     """Credentials, as `store/credentials.py` keeps them."""
@@ -136,6 +205,8 @@ class CredentialSlice(Protocol):
 
     async def ensure_bootstrap(self, now: int, key: Key) -> None: ...
 
+    async def offer_bootstrap(self, now: int, key: Key) -> bool: ...
+
     async def get(self, project: str, key_id: int) -> Key | None: ...
 
     async def page(self, project: str | None, page: Page) -> list[Key]: ...
@@ -143,6 +214,40 @@ class CredentialSlice(Protocol):
     async def expire(self, project: str, key_id: int, valid_until: int) -> None: ...
 
     async def revoke(self, project: str, key_id: int, now: int) -> bool: ...
+
+
+class QueueSlice(Protocol):
+    """Queues, as `store/queues.py` keeps them."""
+
+    async def named(self, project: str, name: str, *, fresh: bool = False) -> Queue | None: ...
+
+    async def page(self, project: str, page: Page) -> list[Queue]: ...
+
+    async def was_deleted(self, project: str, name: str) -> bool: ...
+
+    async def stats(self, now: int, queue: Queue) -> QueueStats: ...
+
+
+class MessageSlice(Protocol):
+    """Messages, as `store/messages.py` keeps them."""
+
+    async def peek(self, queue: Queue, limit: int) -> list[Message]: ...
+
+
+class DeadLetterSlice(Protocol):
+    """Dead letters, as `store/burials.py` keeps them."""
+
+    async def page(self, queue: Queue, page: Page, *, by_source: bool) -> list[DeadLetter]: ...
+
+
+class TideSlice(Protocol):
+    """What time does to messages, as `store/tides.py` does it: each call one bounded step."""
+
+    async def turn(self, now: int) -> Turned: ...
+
+    async def prune(self, now: int) -> int: ...
+
+    async def expire(self, now: int, after: int) -> tuple[int, int]: ...
 
 
 class UpkeepSlice(Protocol):
@@ -184,6 +289,24 @@ class Store(Protocol):
     @property
     def upkeep(self) -> UpkeepSlice: ...
 
+    @property
+    def queues(self) -> QueueSlice: ...
+
+    @property
+    def messages(self) -> MessageSlice: ...
+
+    @property
+    def dead_letters(self) -> DeadLetterSlice: ...
+
+    @property
+    def tides(self) -> TideSlice: ...
+
+    @property
+    def subscriptions(self) -> SubscriptionSlice: ...
+
+    @property
+    def pushes(self) -> PushSlice: ...
+
     async def recall(self, now: int, project: str, operation: str, key: str, body_hash: bytes) -> Replay | None:
         """The answer kept for an idempotency key, None for a new one. Raises the refusal for another body."""
         ...
@@ -200,6 +323,37 @@ class Store(Protocol):
     @property
     def create_key(self) -> Callable[[NewKey], Awaitable[Key | Replay]]: ...
 
+    @property
+    def create_queue(self) -> Callable[[NewQueue], Awaitable[Queue | Replay]]: ...
+
+    @property
+    def edit_queue(self) -> Callable[[QueueEdit], Awaitable[Edited | Replay | Stale]]: ...
+
+    @property
+    def publish(self) -> Callable[[Publish], Awaitable[Published | Replay | Stale]]: ...
+
+    @property
+    def receive(self) -> Callable[[Receive], Awaitable[list[Message] | Stale]]: ...
+
+    @property
+    def settle(self) -> Callable[[Settle], Awaitable[Settlement | Replay | Stale]]: ...
+
+    @property
+    def subscribe(self) -> Callable[[NewSubscription], Awaitable[Subscription | Replay | Stale]]: ...
+
+    @property
+    def unsubscribe(self) -> Callable[[Unsubscribe], Awaitable[Subscription | Replay]]: ...
+
+    @property
+    def redrive(self) -> Callable[[Redrive], Awaitable[Redriven | Replay]]: ...
+
+
+class QueueRules(msgspec.Struct, frozen=True):
+    """What the operator says about all queues: whether use makes them, and how many messages each may hold."""
+
+    auto_create: bool = True
+    depth_max: int | None = None
+
 
 class Core(msgspec.Struct, frozen=True):
     """What every use case is handed."""
@@ -209,3 +363,5 @@ class Core(msgspec.Struct, frozen=True):
     targets: TargetCheck
     wakeup: Wakeup
     emit: Emit
+    arrivals: Arrivals
+    queue_rules: QueueRules = QueueRules()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
@@ -12,15 +13,17 @@ from mainspring.core import ids, limits, retry
 from mainspring.core.changes import Claim, FollowUp, Result
 from mainspring.core.drafts import opened_headers
 from mainspring.core.errors import NotFound
+from mainspring.core.forms import CONTENT_TYPE, form_of
 from mainspring.core.headers import outbound_headers
 from mainspring.core.instants import iso
-from mainspring.core.model import Attempt, Expect, Page, Run, RunState, Target
+from mainspring.core.model import Attempt, Expect, LoggedAttempt, Page, Run, RunState, Target
 from mainspring.core.ports import Core, Outcome, Request, Vault
 from mainspring.core.urls import origin_of
 
 EMPTY = b"{}"
 INTERRUPTED = "interrupted"
 _BODILESS = frozenset({"GET", "DELETE"})
+_TIES = 64
 
 
 def request(vault: Vault, claim: Claim, target: Target, now: int) -> Request:
@@ -28,6 +31,20 @@ def request(vault: Vault, claim: Claim, target: Target, now: int) -> Request:
     body = claim.payload if claim.payload is not None else target.payload
     if body is None:
         body = b"" if target.method in _BODILESS else EMPTY
+    match target.kind:
+        case "rpc":
+            return Request(target.method, target.address, (), body, target.timeout_ms, _kept(target))
+        case "queue":
+            raise AssertionError("what goes to a queue is published, not sent")
+        case "form":
+            body = form_of(body or EMPTY)
+        case "http" | "text":
+            pass
+        case _ as never:
+            assert_never(never)
+    custom = opened_headers(vault, target)
+    if target.kind == "form":
+        custom["Content-Type"] = CONTENT_TYPE
     headers = outbound_headers(
         version=__version__,
         run_id=ids.text("run", claim.run_id),
@@ -35,19 +52,17 @@ def request(vault: Vault, claim: Claim, target: Target, now: int) -> Request:
         scheduled_for=claim.scheduled_for,
         now=now,
         body=body,
-        custom=tuple(opened_headers(vault, target).items()),
+        custom=tuple(custom.items()),
         secrets=() if target.secret is None else (vault.unseal(target.secret, "secret").decode(),),
         style=target.signature_style,
     )
+    return Request(target.method, target.address, headers, body, target.timeout_ms, _kept(target))
+
+
+def _kept(target: Target) -> int:
+    """How much of the response is needed: all of it where it is searched."""
     searched = target.expect is not None and target.expect.body_regexp is not None
-    return Request(
-        method=target.method,
-        url=target.address,
-        headers=headers,
-        body=body,
-        deadline_ms=target.timeout_ms,
-        keep_bytes=limits.RESPONSE_BYTES_MAX if searched else limits.RESPONSE_KEPT_BYTES,
-    )
+    return limits.RESPONSE_BYTES_MAX if searched else limits.RESPONSE_KEPT_BYTES
 
 
 def after(claim: Claim, target: Target, outcome: Outcome, dice: float) -> Result:
@@ -82,10 +97,9 @@ def _judge(expect: Expect | None, outcome: Outcome) -> str | None:
     """None when the attempt succeeded, else the reason it did not."""
     match outcome.kind:
         case "reply":
-            assert outcome.status is not None
-            wanted = None if expect is None else expect.statuses
-            if not (200 <= outcome.status < 300 if wanted is None else outcome.status in wanted):
-                return outcome.error or f"HTTP status {outcome.status}"
+            status, wanted = outcome.status, None if expect is None else expect.statuses
+            if status is not None and not (200 <= status < 300 if wanted is None else status in wanted):
+                return outcome.error or f"HTTP status {status}"
             if outcome.error is not None:
                 return outcome.error
             if expect is not None and expect.body_regexp is not None:
@@ -198,3 +212,13 @@ async def page(
     if until is not None:
         before = min(before, ids.floor_of(until))
     return await core.store.runs.page(project, state, ids.floor_of(since), before, page.limit)
+
+
+async def attempts(core: Core, schedule_ids: Sequence[int], before: int, limit: int) -> list[LoggedAttempt]:
+    """Attempts of these schedules, also those in flight, newest first: those with a number below `before`.
+
+    A few more than `limit` when several have the number of the last one.
+    """
+    found = await core.store.runs.attempts(schedule_ids, before, limit + _TIES)
+    shown = found[:limit]
+    return shown + [one for one in found[limit:] if one.number == shown[-1].number]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import msgspec
+from msgspec import UNSET
 
 from mainspring.core import cron, events, timing
 from mainspring.core.changes import Change, Fired, ManualRun, NewSchedule, Stale, Timing
@@ -12,7 +14,7 @@ from mainspring.core.drafts import Draft, build_schedule, build_target, check_pa
 from mainspring.core.errors import Conflict, Invalid, NotFound
 from mainspring.core.idempotency import Once, Replay
 from mainspring.core.limits import FIRE_BATCH, GRACE
-from mainspring.core.model import Entry, Page, Run, Schedule, ScheduleKind
+from mainspring.core.model import CrontabTask, Entry, Page, Run, Schedule, ScheduleKind
 from mainspring.core.ports import Core
 
 _ATTEMPTS = 10
@@ -22,13 +24,18 @@ _TIMER_FIELDS = ("cron_expr", "run_at", "dialect", "timezone")
 async def create(
     core: Core, now: int, project: str, kind: ScheduleKind, draft: Draft, once: Once | None
 ) -> Entry | Replay:
-    """Create a schedule (or a one-shot task). Raises `Invalid` (code NEVER_FIRES included), `TooLarge`."""
+    """Create a schedule (or a one-shot task). Raises `Invalid` (code NEVER_FIRES included), `TooLarge`, and `Conflict`
+    when its name at the crontab door is taken."""
     target = build_target(core.vault, core.targets, draft, None)
     schedule = msgspec.structs.replace(
         build_schedule(draft, None, target, project, kind), anchor_at=now, created_at=now, updated_at=now
     )
-    next_due_at = _first_due(schedule, now)
-    made = await core.store.create_schedule(NewSchedule(schedule, target, next_due_at, once))
+    crontab = None if draft.crontab is UNSET else draft.crontab
+    next_due_at: int | None = _first_due(schedule, now, crontab)
+    paused_at = now if draft.enabled is False else None
+    if paused_at is not None:
+        next_due_at = None
+    made = await core.store.create_schedule(NewSchedule(schedule, target, next_due_at, once, paused_at, crontab))
     core.wakeup.scheduler()
     return made
 
@@ -46,20 +53,41 @@ async def page(core: Core, project: str, kind: ScheduleKind, page: Page) -> list
     return await core.store.schedules.page(project, kind, page)
 
 
+async def crontab_tasks(core: Core, project: str, numbers: Sequence[int], names: Sequence[str]) -> list[Entry]:
+    """Schedules made at the crontab door: those with these numbers, and all that have or had these names there."""
+    return await core.store.schedules.crontab(project, numbers, names)
+
+
 async def update(
-    core: Core, now: int, project: str, kind: ScheduleKind, schedule_id: int, draft: Draft, once: Once | None
+    core: Core,
+    now: int,
+    project: str,
+    kind: ScheduleKind,
+    schedule_id: int,
+    draft: Draft | Callable[[Entry], Draft],
+    once: Once | None,
 ) -> Entry | Replay:
-    """Change what the draft names; runs already made keep the target they were fired with."""
+    """Change what the draft names; runs already made keep the target they were fired with.
+
+    A function is asked for the draft with the schedule as it is when the change is made.
+    """
 
     def edit(entry: Entry) -> Change:
-        target = build_target(core.vault, core.targets, draft, entry.target)
-        schedule = build_schedule(draft, entry.schedule, target, project, kind)
+        given = draft if isinstance(draft, Draft) else draft(entry)
+        target = build_target(core.vault, core.targets, given, entry.target)
+        schedule = build_schedule(given, entry.schedule, target, project, kind)
         schedule = msgspec.structs.replace(schedule, updated_at=now)
         new_target = target if target != entry.target else None
         retimed = any(getattr(schedule, name) != getattr(entry.schedule, name) for name in _TIMER_FIELDS)
+        crontab = _crontab_after(given, entry, retimed)
+        if crontab is not None and entry.crontab is not None:
+            retimed = retimed or crontab.starts_at != entry.crontab.starts_at
         if retimed:
             schedule = msgspec.structs.replace(schedule, anchor_at=now)
-        return Change(entry, schedule, new_target, _retime(entry, schedule, now, retimed), once=once)
+        timer = _retime(entry, schedule, crontab or entry.crontab, now, retimed)
+        timer, paused = _switched(given, entry, schedule, crontab or entry.crontab, now, timer)
+        cancel: Literal["paused"] | None = "paused" if paused else None
+        return Change(entry, schedule, new_target, timer, cancel=cancel, once=once, crontab=crontab)
 
     return await _change(core, project, kind, schedule_id, edit, settled_at=now)
 
@@ -86,8 +114,7 @@ async def resume(
         if entry.progress.paused_at is None:
             return Change(entry, _touched(entry, now), once=once)
         completed_at = entry.progress.completed_at
-        due = _next_due(entry.schedule, now) if completed_at is None else None
-        timer = Timing(due, None, now if due is None and completed_at is None else completed_at)
+        timer = _resumed(entry.schedule, entry.crontab, completed_at, now)
         return Change(entry, _touched(entry, now), timing=timer, once=once)
 
     return await _change(core, project, kind, schedule_id, edit)
@@ -136,7 +163,13 @@ async def trigger(
     """Start a run now, also while paused. Raises `NotFound`, `Conflict` (overlap), `TooLarge`."""
     if payload is not None:
         check_payload(payload)
-    await get(core, project, kind, schedule_id)
+    entry = await get(core, project, kind, schedule_id)
+    if payload is not None and entry.target.kind not in ("http", "queue"):
+        raise Invalid(
+            f"payload cannot be given: the target is of the type {entry.target.kind}",
+            hint="Trigger it without one.",
+            field="payload",
+        )
     run = await core.store.trigger_run(ManualRun(project, schedule_id, "manual", payload, once))
     core.wakeup.dispatcher()
     return run
@@ -200,7 +233,36 @@ def _touched(entry: Entry, now: int) -> Schedule:
     return msgspec.structs.replace(entry.schedule, updated_at=now)
 
 
-def _retime(entry: Entry, schedule: Schedule, now: int, retimed: bool) -> Timing | None:
+def _crontab_after(draft: Draft, entry: Entry, retimed: bool) -> CrontabTask | None:
+    """What the crontab door keeps after an edit, if that changes. A new timing that was given elsewhere begins at
+    once."""
+    kept = entry.crontab
+    if kept is None:
+        return None
+    if draft.crontab is not UNSET:
+        return draft.crontab if draft.crontab != kept else None
+    return msgspec.structs.replace(kept, starts_at=None) if retimed and kept.starts_at is not None else None
+
+
+def _switched(
+    draft: Draft, entry: Entry, schedule: Schedule, crontab: CrontabTask | None, now: int, timer: Timing | None
+) -> tuple[Timing | None, bool]:
+    """The timer after an edit that may also pause or resume, and whether it paused."""
+    progress = entry.progress
+    completed_at = progress.completed_at if timer is None else timer.completed_at
+    if draft.enabled is False:
+        return Timing(None, progress.paused_at or now, completed_at), True
+    if draft.enabled is True and progress.paused_at is not None:
+        return _resumed(schedule, crontab, completed_at, now), False
+    return timer, False
+
+
+def _resumed(schedule: Schedule, crontab: CrontabTask | None, completed_at: int | None, now: int) -> Timing:
+    due = _next_due(schedule, now, crontab) if completed_at is None else None
+    return Timing(due, None, now if due is None and completed_at is None else completed_at)
+
+
+def _retime(entry: Entry, schedule: Schedule, crontab: CrontabTask | None, now: int, retimed: bool) -> Timing | None:
     """The timer after an edit: a new instant when the timing changed or a raised cap revives a completed schedule."""
     progress = entry.progress
     capped = schedule.max_runs is not None and progress.run_count >= schedule.max_runs
@@ -216,7 +278,7 @@ def _retime(entry: Entry, schedule: Schedule, now: int, retimed: bool) -> Timing
         # A new cap was weighed against the runs counted so far, so it holds only if none was made meanwhile.
         same = schedule.max_runs == entry.schedule.max_runs
         return None if same else Timing(progress.next_due_at, progress.paused_at, progress.completed_at)
-    due = _first_due(schedule, _entered_until(entry, now))
+    due = _first_due(schedule, _entered_until(entry, now), crontab)
     return Timing(None if progress.paused_at is not None else due, progress.paused_at, None)
 
 
@@ -238,7 +300,9 @@ def _entered_until(entry: Entry, now: int) -> int:
     return fired if fired is not None and fired <= now + GRACE else now
 
 
-def _next_due(schedule: Schedule, now: int) -> int | None:
+def _next_due(schedule: Schedule, now: int, crontab: CrontabTask | None) -> int | None:
+    if crontab is not None and crontab.starts_at is not None:
+        now = max(now, crontab.starts_at - 1)
     return timing.first_due(
         cron_expr=schedule.cron_expr,
         run_at=schedule.run_at,
@@ -249,10 +313,10 @@ def _next_due(schedule: Schedule, now: int) -> int | None:
     )
 
 
-def _first_due(schedule: Schedule, now: int) -> int:
+def _first_due(schedule: Schedule, now: int, crontab: CrontabTask | None) -> int:
     if schedule.cron_expr is not None:
         parse_expression(schedule.cron_expr, schedule.dialect)
-    due = _next_due(schedule, now)
+    due = _next_due(schedule, now, crontab)
     if due is None:
         assert schedule.cron_expr is not None
         expression = parse_expression(schedule.cron_expr, schedule.dialect)

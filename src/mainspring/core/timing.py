@@ -6,7 +6,7 @@ Every instant from `next_due_at` to `now` gets exactly one entry: a run, or a pl
 * Else there is a backlog, and the catch-up policy decides. `skip`: the old instants are missed, fresh ones run.
   `latest`: only the newest instant runs, if it is fresh or lies within the window. `all`: the newest 1,000 old
   instants are caught up, one after the other unless overlap is `allow`; fresh ones run.
-* One-shots are late, never missed; where overlap forbids them they wait.
+* One-shots are late, never missed (under `all` an old one is caught up); where overlap forbids them they wait.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ def plan(due: Due, now: int) -> Plan:
     assert due.next_due_at <= now, "planned before it is due"
     book = _Book(due)
     if due.cron_expr is None:
-        book.run(due.next_due_at, "schedule", serial=True)
+        caught_up = due.catchup == "all" and due.next_due_at < now - GRACE
+        book.run(due.next_due_at, "catchup" if caught_up else "schedule", serial=True)
         return book.close(None)
     clock = _Clock(cron.parse(due.cron_expr, due.dialect), cron.zone(due.timezone), due.anchor_at)
     if due.next_due_at < now - GRACE:

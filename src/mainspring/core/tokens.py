@@ -74,11 +74,12 @@ async def authenticate(core: Core, now: int, secret: str) -> Principal:
     return Principal(key_id=key.id, project=key.project, scopes=frozenset(key.scopes))
 
 
-def require(principal: Principal, scope: str) -> None:
-    """Raises `Forbidden` unless the caller has the scope (or `admin`)."""
-    if scope not in principal.scopes and "admin" not in principal.scopes:
+def require(principal: Principal, *scopes: str) -> None:
+    """Raises `Forbidden` unless the caller has one of the scopes (or `admin`)."""
+    if principal.scopes.isdisjoint(scopes) and "admin" not in principal.scopes:
         raise Forbidden(
-            f"this key lacks the scope {scope}", hint="Use a key that has it; `mainspring key create --scopes`."
+            f"this key lacks the scope {' or '.join(scopes)}",
+            hint="Use a key that has it; `mainspring key create --scopes`.",
         )
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
 from mainspring.core import tokens
-from mainspring.core.errors import NotFound, Refused
+from mainspring.core.errors import NotFound, Refused, Unavailable
 from mainspring.core.ports import Core
+from mainspring.doors.crontab.routes import Crontab
+from mainspring.doors.entrance import Refusal
 from mainspring.doors.rest.answers import JSON_TYPE, encode
+from mainspring.doors.rest.callers import is_local, names_this_machine
 from mainspring.doors.rest.cors import LOOPBACK, App, Cors
 from mainspring.doors.rest.dispatch import Gone, Receive, Rest, Scope, Send, body_of
 from mainspring.doors.rest.pages import Pages, answer, healthz, refuse
 
 Mounted = Callable[[Scope, bytes, Receive, Send], Awaitable[None]]
+_OF_EVERY_NODE = (b"/healthz", b"/readyz", b"/metrics")
 
 
 class Door(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +27,9 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     `clock`: now in ms UTC; `ticks`: a monotonic clock in ns, else `clock` stands in. `ready`: None, or the reason why
     not. `metrics`: the Prometheus text. `observe`: (operation, status, microseconds) of each answer. `report`: an
     unexpected error and its request id. `echo`: what /dev/echo received (method, path, headers, body). `primary_key`:
-    what /v1/activate gives away on a development server.
+    what /v1/activate gives away on a development server. `elsewhere`: what the API answers on a node that does not
+    serve it; its health, readiness and metrics are answered all the same. `crontab_key`: whether /crontab needs a key;
+    `crontab_timezone`: the zone of its times; `crontab_string`: whether it answers `data` as a string.
     """
 
     core: Core
@@ -39,6 +45,10 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...] = ()
     root_path: str = ""
     primary_key: str | None = None
+    elsewhere: Unavailable | None = None
+    crontab_key: bool = True
+    crontab_timezone: str = "UTC"
+    crontab_string: bool = False
 
 
 def build(door: Door) -> App:
@@ -66,9 +76,14 @@ class _Application:
             primary_key=door.primary_key if door.dev else None,
         )
         # The doors, by the first part of the path; what no door owns is nobody's.
-        self._doors: dict[bytes, Mounted] = {b"/v1": rest.answer}
+        self._doors: dict[bytes, Mounted] = {b"/v1": rest.answer, b"/crontab": _crontab(door).answer}
         if door.dev and door.echo is not None:
             self._doors[b"/dev"] = self._echo_door
+        self._refusal: Refusal | None = None
+        if door.elsewhere is not None:
+            self._doors = {}
+            self._refusal = Refusal(door.elsewhere, clock)
+            self._pages.by_path = {path: self._pages.by_path[path] for path in _OF_EVERY_NODE}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -84,6 +99,8 @@ class _Application:
             return await mounted(scope, path, receive, send)
         try:
             page = self._pages.by_path.get(path)
+            if page is None and self._refusal is not None:
+                return await self._refusal(scope, receive, send)
             if page is None:
                 raise NotFound("there is nothing at this path", hint="The API is listed under /docs.")
             await self._pages.serve(page, scope, receive, send)
@@ -109,6 +126,34 @@ class _Application:
         self._echo(scope["method"], shown, headers, body)
         received = {"method": scope["method"], "path": shown, "headers": headers, "body": body.decode(errors="replace")}
         await answer(scope, send, 200, [JSON_TYPE], encode(received))
+
+
+def _crontab(door: Door) -> Crontab:
+    return Crontab(
+        core=door.core,
+        auth=door.auth,
+        clock=door.clock,
+        ticks=door.ticks or (lambda: door.clock() * 1_000_000),
+        observe=door.observe,
+        report=door.report,
+        read=_body_if_there,
+        is_local=_is_local_program,
+        with_key=door.crontab_key,
+        zone=door.crontab_timezone,
+        data_as_string=door.crontab_string,
+    )
+
+
+async def _body_if_there(headers: Mapping[bytes, bytes], receive: Receive) -> bytes | None:
+    try:
+        return await body_of(headers, receive)
+    except Gone:
+        return None
+
+
+def _is_local_program(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
+    """From this machine, and not by way of a page in its browser: those send an Origin with every POST."""
+    return b"origin" not in headers and is_local(scope) and names_this_machine(headers)
 
 
 async def _not_http(scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,12 +7,13 @@ transaction, the next runs taken in another.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
 
-from mainspring.core import runs
+from mainspring.core import queue_targets, runs
 from mainspring.core.changes import Claim, Result
-from mainspring.core.errors import Refused
+from mainspring.core.errors import Refused, Unavailable
 from mainspring.core.events import AttemptEnded, Claimed, Rescued, ResultFenced
 from mainspring.core.limits import HEARTBEAT, LEASE, SEATS_PER_ORIGIN, SECOND
 from mainspring.core.model import Target
@@ -37,16 +38,24 @@ class Dispatcher:
         dice: Callable[[], float],
         *,
         node: int = 0,
+        rpc: Sender | None = None,
+        everywhere: Core | None = None,
     ) -> None:
         self._core = core
+        # Whose wake-ups reach the consumers of all nodes.
+        self._everywhere = everywhere or core
         self._sender = sender
+        self._rpc = rpc
         self._clock = clock
         self._dice = dice
         self._node = node
         self._seats = Seats()
-        self._flying: dict[int, asyncio.Task[None]] = {}
+        # By attempt: a run that was taken over while this node was cut off may come back to it as the next attempt.
+        self._flying: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._ended: list[Result] = []
         self._targets: OrderedDict[int, Target] = OrderedDict()
+        self._cut_off: list[tuple[int, int]] = []
+        self._hastened = False
         self._renewed_at = 0
         self._reread_at = 0
 
@@ -75,7 +84,7 @@ class Dispatcher:
                     self._seats.give_back(claim.origin)
                 raise
             for claim in claims:
-                self._launch(claim)
+                self._launch(claim, now + LEASE)
         waiting = await self._core.store.runs.next_waiting(LANE, now)
         return SECOND if waiting is None else min(SECOND, max(1, waiting - now))
 
@@ -83,7 +92,7 @@ class Dispatcher:
         """Take back runs whose lease is over (all running ones at the start of a lone node); returns how many."""
         rescued = 0
         while found := await self._core.store.runs.expired(now, _RESCUE_BATCH, everything=everything):
-            mine = [run for run in found if run.id not in self._flying]
+            mine = [run for run in found if (run.id, run.attempt) not in self._flying]
             if not mine:
                 break
             targets = await self._core.store.runs.targets(list({run.target_id for run in mine}))
@@ -100,35 +109,69 @@ class Dispatcher:
     async def drain(self, seconds: float) -> None:
         """After the last step: wait until what is in flight has ended, at most `seconds`, and write all results.
 
-        What is still in flight then is cut off and stays leased: its node's next start, or another node, rescues it.
+        Meanwhile results are written as they come and leases renewed, or another node would send again what is sent
+        here. What is still in flight then is cut off and stays leased: `hand_over`, its node's next start, or another
+        node when the lease ends, rescues it.
         """
-        if self._flying:
-            await asyncio.wait(self._flying.values(), timeout=seconds)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while self._flying and not self._hastened and (left := until - loop.time()) > 0:
+            await asyncio.wait(self._flying.values(), timeout=min(left, 1), return_when=asyncio.FIRST_COMPLETED)
+            with contextlib.suppress(Unavailable):
+                await self._finish(self._clock())
+                await self._hold(self._clock())
+        self._cut_off += self._flying
         for task in list(self._flying.values()):
             task.cancel()
         await asyncio.gather(*self._flying.values(), return_exceptions=True)
+        ended = {(result.claim.run_id, result.claim.attempt) for result in self._ended}
+        self._cut_off = [attempt for attempt in self._cut_off if attempt not in ended]
         await self._finish(self._clock())
 
-    def _launch(self, claim: Claim) -> None:
-        task = asyncio.get_running_loop().create_task(self._send(claim, self._targets[claim.target_id]))
-        self._flying[claim.run_id] = task
+    def hasten(self) -> None:
+        """A `drain` under way, or the next one, waits no longer (it looks once a second)."""
+        self._hastened = True
 
-    async def _send(self, claim: Claim, target: Target) -> None:
+    async def hand_over(self) -> int:
+        """After `drain`: give up the leases of what it cut off, and take it back as after a crash; returns how many."""
+        given_up, self._cut_off = self._cut_off, []
+        if not given_up:
+            return 0
+        now = self._clock()
+        await self._core.store.runs.renew(self._node, given_up, now - 1)
+        return await self.rescue(now)
+
+    def _launch(self, claim: Claim, lease_until: int) -> None:
+        sending = self._send(claim, self._targets[claim.target_id], lease_until)
+        task = asyncio.get_running_loop().create_task(sending)
+        self._flying[claim.run_id, claim.attempt] = task
+
+    async def _send(self, claim: Claim, target: Target, lease_until: int) -> None:
         try:
             if target.retry == 0:
                 # Without retries, sent at most once: not before it is on disk that this attempt has begun.
                 await self._core.store.runs.durable()
-            try:
-                request = runs.request(self._core.vault, claim, target, self._clock())
-            except Refused as refused:
-                outcome = Outcome(kind="forbidden", ended_at=self._clock(), error=refused.message)
-            else:
-                outcome = await self._sender.send(request)
+            if self._clock() >= lease_until:
+                # Held up since the claim (a process stopped, a network cut): somebody else may have sent it by now.
+                return
+            outcome = await self._attempt(claim, target)
             self._ended.append(runs.after(claim, target, outcome, self._dice()))
             self._core.wakeup.dispatcher(hurry=len(self._ended) >= _ENOUGH)
         finally:
-            del self._flying[claim.run_id]
+            del self._flying[claim.run_id, claim.attempt]
             self._seats.give_back(claim.origin)
+
+    async def _attempt(self, claim: Claim, target: Target) -> Outcome:
+        if target.kind == "queue":
+            return await queue_targets.publish(self._everywhere, self._clock, claim, target)
+        try:
+            request = runs.request(self._core.vault, claim, target, self._clock())
+        except Refused as refused:
+            return Outcome(kind="forbidden", ended_at=self._clock(), error=refused.message)
+        return await self._sender_for(target).send(request)
+
+    def _sender_for(self, target: Target) -> Sender:
+        return self._rpc if target.kind == "rpc" and self._rpc is not None else self._sender
 
     async def _finish(self, now: int) -> None:
         if not self._ended:
@@ -152,13 +195,18 @@ class Dispatcher:
                     self._seats.reread(result.due_at)
 
     async def _renew(self, now: int) -> None:
+        if await self._hold(now):
+            await self.rescue(now)
+
+    async def _hold(self, now: int) -> bool:
+        """Lengthen the leases of what is held here, when it is time to; whether it was."""
         if now - self._renewed_at < HEARTBEAT and now >= self._renewed_at:
-            return
+            return False
         self._renewed_at = now
-        held = [*self._flying, *(result.claim.run_id for result in self._ended)]
+        held = {*self._flying, *((result.claim.run_id, result.claim.attempt) for result in self._ended)}
         if held:
-            await self._core.store.runs.renew(self._node, held, now + LEASE)
-        await self.rescue(now)
+            await self._core.store.runs.renew(self._node, list(held), now + LEASE)
+        return True
 
     async def _load_targets(self, claims: list[Claim]) -> None:
         """Targets never change, so they are kept; the ones longest unused go first."""

@@ -16,6 +16,8 @@ class Janitor:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._crowded_after = 0
+        self._queues_after = 0
+        self._pushes_after = 0
 
     async def step(self, now: int) -> int:
         """Remove one batch of each kind of old row; ms until the next step."""
@@ -26,12 +28,17 @@ class Janitor:
         schedules = await upkeep.prune_schedules(now, RETENTION_DAYS_DEFAULT)
         keys = await upkeep.prune_idempotency(now)
         targets = await upkeep.prune_targets(now)
+        messages, self._queues_after = await self._core.store.tides.expire(now, self._queues_after)
+        leftovers = await self._core.store.tides.prune(now)
+        pushes, self._pushes_after = await self._core.store.pushes.prune(now, self._pushes_after)
+        pushes += await self._core.store.subscriptions.prune(now)
         removed = runs + surplus + apart
         if removed or gaps or schedules:
             self._core.emit(Pruned(runs=removed, gaps=gaps, schedules=schedules))
-        if removed or gaps or schedules or keys or targets:
+        if removed or gaps or schedules or keys or targets or messages or leftovers or pushes:
             await upkeep.maintain()
         busy = max(runs, gaps, apart, keys, targets) >= PRUNE_BATCH or schedules > 0 or more_crowded
+        busy = busy or max(leftovers, self._queues_after, self._pushes_after) > 0 or pushes >= PRUNE_BATCH
         return BREATH if busy else SWEEP
 
     async def _thin_out(self) -> tuple[int, bool]:

@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable
 from mainspring.core.events import Emit, LoopFailed
 
 BACKOFF_FIRST = 0.1
-BACKOFF_MAX = 5.0
+# As long as the longest poll. With 5 s, loops waited for each other's pauses after a fail-over of 20 s: the node's
+# lease ran out before its loop tried again, the others met a lapsed lease, and fires came back 8 s after writes did.
+BACKOFF_MAX = 1.0
 
 
 class Service:

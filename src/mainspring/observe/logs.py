@@ -9,7 +9,23 @@ from typing import Literal
 import structlog
 
 from mainspring.core import ids
-from mainspring.core.events import AttemptEnded, Event, Fired, LoopFailed, Pruned, Rescued, ResultFenced, ScheduleBroken
+from mainspring.core.events import (
+    AttemptEnded,
+    Event,
+    Fired,
+    LeasesExpired,
+    LoopFailed,
+    MessagesPublished,
+    MessagesReceived,
+    MessagesSettled,
+    Pruned,
+    PushEnded,
+    QueueDeadLettered,
+    Rescued,
+    ResultFenced,
+    ScheduleBroken,
+    SubscriptionEnded,
+)
 
 _log = structlog.get_logger("mainspring")
 
@@ -49,12 +65,31 @@ def configure(form: Literal["text", "json"] | None, level: str) -> None:
 def on_event(event: Event) -> None:
     """Write a line for what an operator wants to know."""
     match event:
+        case MessagesPublished() | MessagesReceived() | MessagesSettled():
+            # Too many for a line each; they are counted.
+            pass
+        case LeasesExpired():
+            _log.info("leases expired", messages=event.messages)
+        case QueueDeadLettered():
+            _log.warning("messages dead-lettered", project=event.project, queue=event.queue, messages=event.messages)
         case AttemptEnded(state="failed"):
             _log.warning("run failed", **_run(event))
         case AttemptEnded(state="retrying"):
             _log.info("attempt failed, will retry", **_run(event))
         case AttemptEnded():
             _log.debug("run ended", **_run(event))
+        case PushEnded(outcome="acked"):
+            _log.debug("message pushed", **_push(event))
+        case PushEnded():
+            _log.info("push failed", **_push(event))
+        case SubscriptionEnded():
+            _log.warning(
+                "subscription ended",
+                subscription_id=ids.text("sub", event.subscription_id),
+                project=event.project,
+                queue=event.queue,
+                reason=event.reason,
+            )
         case Fired(missed=missed) if missed:
             _log.warning("instants missed", missed=missed)
         case ResultFenced():
@@ -86,6 +121,20 @@ def _run(event: AttemptEnded) -> dict[str, object]:
         "run_id": ids.text("run", event.run_id),
         "project": event.project,
         "attempt": event.attempt,
+        "status": event.status,
+        "error": event.error,
+        "duration_ms": event.duration_ms,
+    }
+
+
+def _push(event: PushEnded) -> dict[str, object]:
+    return {
+        "message_id": ids.text("msg", event.message_id),
+        "subscription_id": ids.text("sub", event.subscription_id),
+        "project": event.project,
+        "queue": event.queue,
+        "attempt": event.attempt,
+        "outcome": event.outcome,
         "status": event.status,
         "error": event.error,
         "duration_ms": event.duration_ms,

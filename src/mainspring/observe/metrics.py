@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
+from typing import get_args
 
+import msgspec
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -14,7 +16,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
@@ -24,12 +26,19 @@ from mainspring.core.events import (
     Claimed,
     Event,
     Fired,
+    LeasesExpired,
     LoopFailed,
+    MessagesPublished,
+    MessagesReceived,
+    MessagesSettled,
     Pruned,
+    PushEnded,
+    QueueDeadLettered,
     Rescued,
     ResultFenced,
     ScheduleBroken,
 )
+from mainspring.core.queue_model import Verb
 
 _LATENESS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 300, 3600)
 _DURATION = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
@@ -69,6 +78,62 @@ class Requests:
         )
 
 
+class Traffic:
+    """Messages published, handed out, settled and failed; in plain numbers, for the same reason. They are of all queues
+    together: names are for their owners to choose, and a series for each would grow without bound."""
+
+    def __init__(self) -> None:
+        self.published = self.received = self.expired = self.dead = 0
+        self.settled = dict.fromkeys(get_args(Verb), 0)
+
+    def collect(self) -> Iterator[Metric]:
+        """The series, as the registry asks for them."""
+        for name, what, count in (
+            ("published", "Messages accepted by queues.", self.published),
+            ("received", "Messages handed out to consumers.", self.received),
+            ("dead_lettered", "Messages that became dead letters.", self.dead),
+            ("leases_expired", "Leases that ended without a word from their holder.", self.expired),
+        ):
+            counted = CounterMetricFamily(f"mainspring_messages_{name}", what)
+            counted.add_metric([], count)
+            yield counted
+        settled = CounterMetricFamily("mainspring_messages_settled", "Leased messages settled.", labels=["verb"])
+        for verb, count in self.settled.items():
+            settled.add_metric([verb], count)
+        yield settled
+
+
+class NodeFacts(msgspec.Struct, frozen=True):
+    """How a node is doing among others: seconds left of its lease (negative: over), seconds its clock is ahead of the
+    database's, how often and for how many seconds in all it waited for one of its own connections."""
+
+    lease_s: float
+    skew_s: float
+    waits: int
+    waited_s: float
+
+
+class Node:
+    """The series of a node among others, made when somebody looks; a server alone on its store has none of them."""
+
+    def __init__(self) -> None:
+        self.look: Callable[[], NodeFacts | None] = lambda: None
+
+    def collect(self) -> Iterator[Metric]:
+        """The series, as the registry asks for them."""
+        facts = self.look()
+        lease = GaugeMetricFamily("mainspring_node_lease_seconds", "Until this node stops writing, unless it renews.")
+        skew = GaugeMetricFamily("mainspring_clock_skew_seconds", "This machine's clock minus the database's.")
+        waits = CounterMetricFamily("mainspring_database_waits", "Waits because all connections were in use.")
+        waited = CounterMetricFamily("mainspring_database_wait_seconds", "Length of those waits.")
+        if facts is not None:
+            lease.add_metric([], facts.lease_s)
+            skew.add_metric([], facts.skew_s)
+            waits.add_metric([], facts.waits)
+            waited.add_metric([], facts.waited_s)
+        yield from (lease, skew, waits, waited)
+
+
 class Metrics:
     """One registry per server. `on_event` subscribes to the core, `on_request` to the doors."""
 
@@ -105,7 +170,22 @@ class Metrics:
         )
         self._requests = Requests()
         self.registry.register(self._requests)
+        self._traffic = Traffic()
+        self.registry.register(self._traffic)
+        self.node = Node()
+        self.registry.register(self.node)
         Gauge("mainspring_info", "The running version.", ["version"], registry=self.registry).labels(__version__).set(1)
+        self._pushes = Counter(
+            "mainspring_pushes_total",
+            "Pushes ended, by what became of the message.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._push_length = Histogram(
+            "mainspring_push_seconds", "Length of pushes.", buckets=_DURATION, registry=self.registry
+        )
+        self.pushes_in_flight = Gauge("mainspring_pushes_in_flight", "Pushes under way.", registry=self.registry)
+        self.waiting = Gauge("mainspring_consumers_waiting", "Consumers in a long poll.", registry=self.registry)
         self.in_flight = Gauge("mainspring_runs_in_flight", "Attempts under way.", registry=self.registry)
 
     def _make(self, kind: type[Counter], name: str, what: str) -> Counter:
@@ -114,6 +194,16 @@ class Metrics:
     def on_event(self, event: Event) -> None:
         """Count one fact."""
         match event:
+            case MessagesPublished():
+                self._traffic.published += event.messages
+            case MessagesReceived():
+                self._traffic.received += event.messages
+            case MessagesSettled():
+                self._traffic.settled[event.verb] += event.messages
+            case LeasesExpired():
+                self._traffic.expired += event.messages
+            case QueueDeadLettered():
+                self._traffic.dead += event.messages
             case AttemptEnded():
                 self._by_state[event.state].inc()
                 self._duration.observe(event.duration_ms / 1000)
@@ -133,6 +223,9 @@ class Metrics:
                 self._pruned.inc(event.runs)
             case ScheduleBroken():
                 self._broken.inc()
+            case PushEnded():
+                self._pushes.labels(event.outcome).inc()
+                self._push_length.observe(event.duration_ms / 1000)
             case LoopFailed():
                 self._loops.labels(event.loop).inc()
             case _:

@@ -58,6 +58,16 @@ class CredentialStore:
             else:
                 await self._insert(tx, now, key)
 
+    @again_after_collisions
+    async def offer_bootstrap(self, now: int, key: Key) -> bool:
+        """Make `key` the bootstrap credential of its kind unless there is a valid one; whether it is the one then."""
+        async with self._db.transaction() as tx:
+            await tx.hold("hold_bootstrap")
+            found = await tx.fetch("valid_bootstraps", now=now, kind=key.kind)
+            if not found:
+                await self._insert(tx, now, key)
+            return not found or any(rows.key(row).digest == key.digest for row in found)
+
     async def get(self, project: str, key_id: int) -> Key | None:
         found = await self._db.read("get_key", id=key_id, project=project)
         return rows.key(found[0]) if found else None

@@ -67,6 +67,10 @@ class Tx(Protocol):
         """Run one named statement over `rows`, in as few steps as the database likes; returns all rows returned."""
         ...
 
+    async def each(self, query: str, rows: Sequence[Sequence[object]]) -> list[Row]:
+        """Run one named query for each of `rows` by itself, in as few steps as the database can."""
+        ...
+
     async def hold(self, query: str, rows: Sequence[Sequence[object]] = (), **scalars: object) -> list[Row]:
         """Keep other nodes off until the end: one named query of those that only a shared database has. A database
         with one writer does nothing and returns nothing."""
@@ -81,6 +85,10 @@ class Db(Protocol):
     """How long after the `now` it was made with a write may become visible to others of this process, as a rule."""
 
     def transaction(self, durability: Durability = "now") -> AbstractAsyncContextManager[Tx]: ...
+
+    async def at_once(self, query: str, columns: Sequence[Sequence[object]], **scalars: object) -> list[Row]:
+        """A transaction of one statement, its rows given column by column."""
+        ...
 
     async def durable(self) -> None:
         """Until every commit so far is on disk."""

@@ -6,6 +6,8 @@ import os
 import socket
 from collections.abc import Callable
 
+import msgspec
+
 from mainspring.core.errors import Unavailable
 from mainspring.core.ids import KeySource
 from mainspring.core.limits import SECOND
@@ -16,6 +18,16 @@ from mainspring.store.postgres import PostgresDb
 from mainspring.store.wakeups import SharedWakeups
 
 BEAT = 5 * SECOND
+
+
+class Vitals(msgspec.Struct, frozen=True):
+    """How a node is doing: what is left of its lease, how far its own clock is ahead of the database's, how often and
+    how long it waited because all its connections were in use."""
+
+    lease_ms: int
+    skew_ms: int
+    waits: int
+    waited_s: float
 
 
 class Membership:
@@ -58,6 +70,10 @@ class Membership:
             side = "ahead of" if skew > 0 else "behind"
             return f"this machine's clock is {abs(skew) / SECOND:.1f} s {side} the database's"
         return None
+
+    def vitals(self) -> Vitals:
+        """For whoever watches this node."""
+        return Vitals(self.lease.remaining_ms, self.clock.skew, self._db.waits, self._db.waited_s)
 
     async def leave(self) -> None:
         """Give the number back and hang up."""

@@ -1,6 +1,8 @@
 """Numbered migrations: each in its own transaction, its file's hash on record, a backup of the file before the first.
 
-A store made by a newer version is refused; so is one whose applied files are not the ones of this version.
+A store whose applied files are not the ones of this version is refused. On PostgreSQL nodes are upgraded one after the
+other, so a schema that is ahead by one migration is worked on, and kept; by two it is refused. On SQLite, where the one
+process is upgraded at once, anything newer is: there a migration may rebuild tables, and the way back is its backup.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ import msgspec
 
 from mainspring.core.errors import Conflict, Unavailable
 from mainspring.core.instants import iso
-from mainspring.store.db import Row
+from mainspring.store.db import Collided, Row, again_after_collisions
 from mainspring.store.sqlfile import Dialect
 from mainspring.store.sqlite import Connection, DriverError
 
 if TYPE_CHECKING:
     from mainspring.store.postgres import PostgresDb
+
+AHEAD_MAX = 1
 
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS migrations (
@@ -59,13 +63,15 @@ def pending(connection: Connection) -> list[Migration]:
     """What `migrate` would apply. Raises `Conflict` for a newer or different schema."""
     ledger = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'migrations'").fetchone()
     applied = list(connection.execute("SELECT number, name, sha256 FROM migrations ORDER BY number")) if ledger else []
-    return _outstanding(applied, migrations("sqlite"))
+    return _outstanding(applied, migrations("sqlite"), ahead=0)
 
 
-def _outstanding(applied: Sequence[Row], known: list[Migration]) -> list[Migration]:
-    if len(applied) > len(known):
+def _outstanding(applied: Sequence[Row], known: list[Migration], *, ahead: int) -> list[Migration]:
+    """`ahead`: by how many migrations the database may be newer than this version."""
+    if len(applied) > len(known) + ahead:
         raise Conflict(
-            f"the database is at migration {applied[-1][0]}, this version knows {len(known)}",
+            f"the database is at migration {applied[-1][0]}, this version knows {len(known)}"
+            + (f" and works up to {len(known) + ahead}" if ahead else ""),
             hint="Run the newer version of mainspring, or restore the backup made before its upgrade.",
         )
     for (number, name, sha256), migration in zip(applied, known, strict=False):
@@ -105,9 +111,10 @@ def migrate(connection: Connection, path: Path, now: int, say: Callable[[str], N
 
 
 async def pending_shared(db: PostgresDb) -> list[Migration]:
-    """What `migrate_shared` would apply. Raises `Conflict` for a newer or different schema."""
+    """What `migrate_shared` would apply. Raises `Conflict` for a schema that is too new, or different."""
     [(ledger,)] = await db.read("find_ledger")
-    return _outstanding(await db.read("get_migrations") if ledger else [], migrations("postgres"))
+    applied = await db.read("get_migrations") if ledger else []
+    return _outstanding(applied, migrations("postgres"), ahead=AHEAD_MAX)
 
 
 async def migrate_shared(db: PostgresDb, now: int, say: Callable[[str], None]) -> list[Migration]:
@@ -116,27 +123,36 @@ async def migrate_shared(db: PostgresDb, now: int, say: Callable[[str], None]) -
     There is no backup here: that is the matter of whoever runs the server.
     """
     done: list[Migration] = []
-    while True:
-        async with db.transaction(leased=False) as tx:
-            await tx.hold("hold_migrations")
-            await tx.fetch("make_ledger")
-            todo = _outstanding(await tx.fetch("get_migrations"), migrations("postgres"))
-            if not todo:
-                return done
-            migration = todo[0]
-            say(f"migrating: {migration.number:04d} {migration.name}")
-            try:
-                await tx.script(migration.text)
-            except Exception as error:
-                raise _failed(migration, error) from error
-            await tx.fetch(
-                "note_migration",
-                number=migration.number,
-                name=migration.name,
-                sha256=migration.sha256,
-                applied_at=now,
-            )
+    while (migration := await _apply_next(db, now, say)) is not None:
         done.append(migration)
+    return done
+
+
+@again_after_collisions
+async def _apply_next(db: PostgresDb, now: int, say: Callable[[str], None]) -> Migration | None:
+    """While older nodes go on working: a deadlock with one of them only means to try again."""
+    async with db.transaction(leased=False) as tx:
+        await tx.hold("hold_migrations")
+        await tx.fetch("make_ledger")
+        todo = _outstanding(await tx.fetch("get_migrations"), migrations("postgres"), ahead=AHEAD_MAX)
+        if not todo:
+            return None
+        migration = todo[0]
+        say(f"migrating: {migration.number:04d} {migration.name}")
+        try:
+            await tx.script(migration.text)
+        except Exception as error:
+            if isinstance(db.translated(error), Collided):
+                raise
+            raise _failed(migration, error) from error
+        await tx.fetch(
+            "note_migration",
+            number=migration.number,
+            name=migration.name,
+            sha256=migration.sha256,
+            applied_at=now,
+        )
+    return migration
 
 
 def _failed(migration: Migration, error: Exception) -> Unavailable:

@@ -64,6 +64,11 @@ class NodeLease:
                 hint="Look at the connection to the database; nothing was accepted.",
             )
 
+    @property
+    def remaining_ms(self) -> int:
+        """How long this node may go on writing unless the lease is renewed; negative when it may not."""
+        return (self._good_until - self._ticks()) // 1_000_000
+
     async def give_up(self) -> None:
         """Leave the number to others, if that can be said quickly."""
         self._good_until = 0

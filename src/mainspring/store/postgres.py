@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -20,6 +20,8 @@ from mainspring.core.errors import Conflict, Invalid
 from mainspring.store.db import Away, Collided, Durability, Row
 from mainspring.store.sessions import CONNECT_S, FAILURES, LINE, SCAN, WORK, Line, Sessions
 from mainspring.store.sqlfile import Dialect, Query, load
+
+T = TypeVar("T")
 
 OLDEST = 15
 ACQUIRE_S = 5.0
@@ -69,20 +71,14 @@ class PostgresTx:
             raise self._db.translated(error) from error
 
     async def _commit(self) -> None:
-        connection, warnings = self._connection, list[str]()
-
-        def note(_: object, message: Any) -> None:
-            if message.sqlstate != "00000":
-                warnings.append(f"{message.sqlstate} {message.message}")
-
+        connection = self._connection
         try:
-            connection.add_log_listener(note)
+            connection.said.clear()
             verdict = await connection.execute("COMMIT")
+            warnings = tuple(connection.said)
         except FAILURES as error:
             raise _uncertain(error) from error
         finally:
-            with contextlib.suppress(asyncpg.InterfaceError):
-                connection.remove_log_listener(note)
             await self._db.release(connection)
         if warnings or verdict != "COMMIT":
             raise _uncertain(*warnings, verdict)
@@ -111,6 +107,9 @@ class PostgresTx:
     async def many(self, query: str, rows: Sequence[Sequence[object]], **scalars: object) -> list[Row]:
         return await self.fetch_in(query, rows, **scalars) if rows else []
 
+    async def each(self, query: str, rows: Sequence[Sequence[object]]) -> list[Row]:
+        return await self.many(query, rows)
+
     async def hold(self, query: str, rows: Sequence[Sequence[object]] = (), **scalars: object) -> list[Row]:
         if self._queries[query].table is None:
             return await self.fetch(query, **scalars)
@@ -128,11 +127,13 @@ class PostgresDb:
         self.queries = load("postgres")
         self.gate: Callable[[], None] = lambda: None
         """Raises `Unavailable` while this node must not write."""
+        self.waits, self.waited_s = 0, 0.0
+        """How often all connections of a pool were in use, and how long that was waited for."""
         self._sessions = Sessions(url)
         self._work: asyncpg.Pool[Any]
         self._scans: asyncpg.Pool[Any]
         self._pools: list[asyncpg.Pool[Any]] = []
-        self._unfinished: set[asyncio.Task[None]] = set()
+        self._unfinished: set[asyncio.Task[Any]] = set()
 
     async def _pool(self, settings: dict[str, str], size: int) -> asyncpg.Pool[Any]:
         pool = await asyncpg.create_pool(
@@ -188,11 +189,42 @@ class PostgresDb:
                 return connection
         raise AssertionError("the last try returns or raises")
 
+    async def at_once(self, query: str, columns: Sequence[Sequence[object]], **scalars: object) -> list[Row]:
+        """A transaction of one statement: one round trip."""
+        self.gate()
+        compiled = self.queries[query]
+        arguments = [*_scalars(compiled, scalars), *columns]
+        connection = await self._acquire(self._work)
+        return await self.to_the_end(self._at_once(connection, compiled.text, arguments))
+
+    async def _at_once(self, connection: PoolConnectionProxy[Any], text: str, arguments: list[object]) -> list[Row]:
+        try:
+            connection.said.clear()
+            found = await connection.fetch(text, *arguments)
+            warnings = tuple(connection.said)
+        except FAILURES as error:
+            if isinstance(error, asyncpg.PostgresError) and not isinstance(error, _LOST):
+                raise self.translated(error) from error
+            await self._work.expire_connections()
+            raise _uncertain(error) from error
+        finally:
+            await self.release(connection)
+        if warnings:
+            raise _uncertain(*warnings)
+        return _rows(found)
+
     async def _acquire(self, pool: asyncpg.Pool[Any]) -> PoolConnectionProxy[Any]:
+        in_use = pool.get_size() - pool.get_idle_size()
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
         try:
             return await pool.acquire(timeout=ACQUIRE_S)
         except FAILURES as error:
             raise self.translated(error) from error
+        finally:
+            if in_use == pool.get_max_size():
+                self.waits += 1
+                self.waited_s += loop.time() - asked
 
     async def release(self, connection: PoolConnectionProxy[Any]) -> None:
         """Give a connection of the work pool back, dead or alive."""
@@ -205,12 +237,12 @@ class PostgresDb:
             connection.terminate()
         await self.release(connection)
 
-    async def to_the_end(self, work: Coroutine[Any, Any, None]) -> None:
+    async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Await `work`; if the caller is cancelled meanwhile, it still comes to its end."""
         task = asyncio.get_running_loop().create_task(work)
         self._unfinished.add(task)
         task.add_done_callback(self._unfinished.discard)
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
 
     def translated(self, error: BaseException) -> BaseException:
         """What the driver raised, in the words of the house."""

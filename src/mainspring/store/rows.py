@@ -5,20 +5,37 @@ from __future__ import annotations
 import msgspec
 
 from mainspring.core.changes import Claim
-from mainspring.core.model import Attempt, Entry, Expect, Gap, Key, Progress, Run, Schedule, Target
+from mainspring.core.model import (
+    Attempt,
+    CrontabTask,
+    Entry,
+    Expect,
+    Gap,
+    Key,
+    LoggedAttempt,
+    Progress,
+    Run,
+    Schedule,
+    Target,
+)
 from mainspring.store.db import Row
 
 _SCHEDULE_WIDTH = len(Schedule.__struct_fields__)
 _PROGRESS_WIDTH = len(Progress.__struct_fields__)
+_TARGET_WIDTH = len(Target.__struct_fields__)
 _expect = msgspec.json.Decoder(Expect)
 _delays = msgspec.json.Decoder(tuple[int, ...])
 _scopes = msgspec.json.Decoder(tuple[str, ...])
 
 
 def entry(row: Row) -> Entry:
-    """A schedule with its progress and target, from `entry_columns`."""
+    """A schedule with its progress, its target and what the crontab door keeps of it, from `entry_columns`."""
     middle = _SCHEDULE_WIDTH + _PROGRESS_WIDTH
-    return Entry(Schedule(*row[:_SCHEDULE_WIDTH]), Progress(*row[_SCHEDULE_WIDTH:middle]), target(row[middle:]))
+    end = middle + _TARGET_WIDTH
+    crontab = None if row[end] is None else CrontabTask(*row[end:])
+    return Entry(
+        Schedule(*row[:_SCHEDULE_WIDTH]), Progress(*row[_SCHEDULE_WIDTH:middle]), target(row[middle:end]), crontab
+    )
 
 
 def target(row: Row) -> Target:
@@ -66,6 +83,19 @@ def run(row: Row) -> Run:
 def attempt(row: Row) -> Attempt:
     """An ended attempt."""
     return Attempt(*row)
+
+
+def logged(row: Row) -> LoggedAttempt:
+    """An attempt with its run and target, from `page_attempts`."""
+    return LoggedAttempt(*row)
+
+
+def of_crontab(item: Entry) -> Row:
+    """A row for `insert_crontab`, of an entry that has one."""
+    task = item.crontab
+    assert task is not None
+    project = item.schedule.project
+    return item.schedule.id, project, task.name, task.module, task.type, task.start_time, task.starts_at
 
 
 def gap(row: Row) -> Gap:

@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 
+import msgspec
+
 from mainspring.core.changes import Claim, FollowUp, ManualRun, Result
 from mainspring.core.errors import Conflict, NotFound, Refused
 from mainspring.core.idempotency import Replay
-from mainspring.core.ids import KeySource
+from mainspring.core.ids import EPOCH, KeySource
 from mainspring.core.limits import OVERLAP_QUEUE_MAX
-from mainspring.core.model import FINAL_STATES, Attempt, Entry, Page, Run, RunState, Target
+from mainspring.core.model import FINAL_STATES, Attempt, Entry, LoggedAttempt, Page, Run, RunState, Target
 from mainspring.core.seats import Seats
 from mainspring.store import rows
 from mainspring.store.db import Db, Row, Tx, again_after_collisions
@@ -207,10 +209,10 @@ class RunStore:
         await tx.many("insert_runs", runs)
 
     @again_after_collisions
-    async def renew(self, node: int, run_ids: Sequence[int], lease_until: int) -> None:
-        """Lengthen the leases of the runs in flight on this node; not of those that another has taken over."""
+    async def renew(self, node: int, held: Sequence[tuple[int, int]], lease_until: int) -> None:
+        """Lengthen the leases of attempts (run, attempt) in flight on this node; not of what another has taken over."""
         async with self._db.transaction("soon") as tx:
-            await tx.many("renew_leases", [(run_id,) for run_id in sorted(run_ids)], node=node, lease_until=lease_until)
+            await tx.many("renew_leases", sorted(held), node=node, lease_until=lease_until)
 
     @again_after_collisions
     async def expired(self, now: int, limit: int, *, everything: bool = False) -> list[Run]:
@@ -252,6 +254,12 @@ class RunStore:
                 "page_runs", project=project, state=state, since=since_id, before=before_id, limit=limit
             )
         return [rows.run(row) for row in found]
+
+    async def attempts(self, schedule_ids: Sequence[int], before: int, limit: int) -> list[LoggedAttempt]:
+        """Attempts of these schedules, also those in flight, by number, largest first; numbers below `before`."""
+        asked = msgspec.json.encode(sorted(set(schedule_ids))).decode()
+        found = await self._db.scan("page_attempts", schedules=asked, epoch=EPOCH, before=before, limit=limit)
+        return [rows.logged(row) for row in found]
 
 
 def _manual_row(run_id: int, item: ManualRun, entry: Entry, due_at: int | None, now: int) -> Row:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 import msgspec
 
+from mainspring.core import cron
 from mainspring.core.changes import Change, Fired, NewSchedule, Stale
-from mainspring.core.errors import Refused
+from mainspring.core.errors import Conflict, Refused
 from mainspring.core.idempotency import Replay
 from mainspring.core.ids import KeySource
 from mainspring.core.limits import FOLD_ROWS_MAX
@@ -53,24 +55,53 @@ class ScheduleStore:
         """Insert schedules with their targets and timers."""
         async with self._db.transaction() as tx:
 
-            async def insert(fresh: Sequence[NewSchedule]) -> list[Entry]:
+            async def insert(fresh: Sequence[NewSchedule]) -> list[Entry | Refused]:
                 ids = self._keys.take(now, 2 * len(fresh))
                 [(last,)] = await tx.fetch("take_numbers", name="schedules", count=len(fresh))
-                entries = []
+                taken = await self._take_names(tx, now, fresh)
+                answers: list[Entry | Refused] = []
                 for offset, item in enumerate(fresh):
+                    if (refused := taken.get(offset)) is not None:
+                        answers.append(refused)
+                        continue
                     schedule_id, target_id = ids[2 * offset], ids[2 * offset + 1]
                     schedule = msgspec.structs.replace(
                         item.schedule, id=schedule_id, number=last - len(fresh) + 1 + offset, target_id=target_id
                     )
                     target = msgspec.structs.replace(item.target, id=target_id)
-                    progress = msgspec.structs.replace(_NEW, next_due_at=item.next_due_at)
-                    entries.append(Entry(schedule, progress, target))
+                    progress = msgspec.structs.replace(_NEW, next_due_at=item.next_due_at, paused_at=item.paused_at)
+                    answers.append(Entry(schedule, progress, target, item.crontab))
+                entries = [one for one in answers if isinstance(one, Entry)]
                 await tx.many("insert_targets", [rows.of_target(e.target, e.schedule.id) for e in entries])
                 await tx.many("insert_schedules", [rows.of_schedule(e.schedule) for e in entries])
-                await tx.many("insert_progress", [(e.schedule.id, e.progress.next_due_at) for e in entries])
-                return entries
+                progress_rows = [(e.schedule.id, e.progress.next_due_at, e.progress.paused_at) for e in entries]
+                await tx.many("insert_progress", progress_rows)
+                await tx.many("insert_crontab", [rows.of_crontab(e) for e in entries if e.crontab is not None])
+                return answers
 
             return await apply_once(tx, now, items, lambda item: item.once, insert)
+
+    async def _take_names(self, tx: Tx, now: int, items: Sequence[NewSchedule]) -> dict[int, Refused]:
+        """Free the names that the items take at the crontab door; by place, a refusal for those whose name is taken."""
+        wanted = {(item.schedule.project, item.crontab.name) for item in items if item.crontab is not None}
+        if not wanted:
+            return {}
+        holders = {(row[0], row[1]): row[2:] for row in await tx.fetch_in("crontab_holders", sorted(wanted))}
+        refused: dict[int, Refused] = {}
+        seen: set[tuple[str, str]] = set()
+        for at, item in enumerate(items):
+            if item.crontab is None:
+                continue
+            handle = item.schedule.project, item.crontab.name
+            _, number, free = holders.get(handle, (None, None, 1))
+            if not free or handle in seen:
+                held_by = "an item before it" if free else f"task {number}"
+                refused[at] = Conflict(
+                    f"name is taken by {held_by}", hint="Update that one, or choose another name.", field="name"
+                )
+            seen.add(handle)
+        await tx.many("supersede_crontab", [(holder[0],) for holder in holders.values() if holder[2]], now=now)
+        return refused
 
     async def get(self, project: str, kind: ScheduleKind, schedule_id: int) -> Entry | None:
         for row in await self._db.read_in("get_entries", [(schedule_id,)]):
@@ -91,6 +122,17 @@ class ScheduleStore:
         before = page.before[0] if page.before else 1 << 62
         found = await self._db.scan("page_entries", project=project, kind=kind, before=before, limit=page.limit)
         return [rows.entry(row) for row in found]
+
+    async def crontab(self, project: str, numbers: Sequence[int], names: Sequence[str]) -> list[Entry]:
+        """Those made at the crontab door with these numbers, and all that have or had these names there."""
+        found: dict[int, Entry] = {}
+        questions = (("crontab_by_number", numbers), ("crontab_by_name", names))
+        for query, asked in questions:
+            for at in range(0, len(asked), FOLD_ROWS_MAX):
+                some = [(one,) for one in asked[at : at + FOLD_ROWS_MAX]]
+                for row in await self._db.read_in(query, some, project=project):
+                    found[row[0]] = rows.entry(row)
+        return list(found.values())
 
     @again_after_collisions
     async def change(self, now: int, items: Sequence[Change]) -> Sequence[Entry | Stale | Refused | Replay]:
@@ -118,6 +160,9 @@ class ScheduleStore:
             target = msgspec.structs.replace(change.target, id=schedule.target_id)
             await tx.many("insert_targets", [rows.of_target(target, schedule.id)])
             await tx.fetch("replace_target", id=change.entry.schedule.target_id, now=now)
+        if change.crontab is not None:
+            task = change.crontab
+            await tx.many("update_crontab", [(schedule.id, task.module, task.type, task.start_time, task.starts_at)])
         if change.timing is not None:
             timing = change.timing
             await tx.fetch(
@@ -225,11 +270,12 @@ class ScheduleStore:
             if not page:
                 return moved
             after = page[-1][0]
-            changed = [
-                (schedule_id, version, seen, instant)
-                for schedule_id, expr, dialect, timezone, anchor_at, version, seen in page
-                if (instant := next_of(expr, dialect, timezone, anchor_at)) != seen
-            ]
+            changed: list[Row] = []
+            for schedule_id, expr, dialect, timezone, anchor_at, version, seen in page:
+                # One that cannot be read is for the scheduler to tell of, and no reason not to start.
+                with contextlib.suppress(cron.CronError):
+                    if (instant := next_of(expr, dialect, timezone, anchor_at)) != seen:
+                        changed.append((schedule_id, version, seen, instant))
             if changed:
                 async with self._db.transaction() as tx:
                     await tx.hold("hold_progress", [row[:1] for row in changed])

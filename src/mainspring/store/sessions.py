@@ -44,6 +44,21 @@ _PATIENCE_WITH_PEERS = {"TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3,
 FAILURES = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError)
 
 
+class Session(asyncpg.Connection):  # type: ignore[misc]  # the driver has no types
+    """A connection that keeps what the server says beside its answers: after a warning, a commit is no promise.
+
+    By the method that would tell the driver's listeners: adding one for each commit costs 40 us.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.said: list[str] = []
+
+    def _process_log_message(self, fields: dict[str, str], last_query: str | None) -> None:
+        if (state := fields.get("C", "")) != "00000":
+            self.said.append(f"{state} {fields.get('M', '')}")
+
+
 class Sessions:
     """Opens sessions with the house settings on whichever host of `url` takes writes."""
 
@@ -55,7 +70,7 @@ class Sessions:
         """From now on sessions wait for the disk although the server's default is not to."""
         self._durably = {"synchronous_commit": "on"}
 
-    async def open(self, settings: dict[str, str]) -> asyncpg.Connection[Any]:
+    async def open(self, settings: dict[str, str]) -> Session:
         """A new connection to the first host that takes writes; the last one that did is asked first."""
         failure: BaseException | None = None
         for host in list(self.hosts):
@@ -63,6 +78,7 @@ class Sessions:
                 connection = await asyncpg.connect(
                     host.url,
                     timeout=CONNECT_S,
+                    connection_class=Session,
                     target_session_attrs=host.wanted,
                     statement_cache_size=256,
                     max_cached_statement_lifetime=PLANS_S,
@@ -72,6 +88,7 @@ class Sessions:
                 failure = failure or error
                 continue
             _notice_a_dead_peer(connection)
+            assert isinstance(connection, Session)
             self.hosts.remove(host)
             self.hosts.insert(0, host)
             return connection

@@ -1,4 +1,4 @@
-"""Opens the shared store. Apart from store.py, so that the embedded one does not carry the driver of PostgreSQL."""
+"""Opens the store on PostgreSQL, for this process as one of its nodes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from mainspring.core.ids import KeySource
 from mainspring.store.membership import Membership
 from mainspring.store.migrate import migrate_shared
+from mainspring.store.moved import refuse_moved
 from mainspring.store.postgres import PostgresDb
 from mainspring.store.store import Store
 
@@ -30,6 +31,12 @@ async def open_postgres(
         await migrate_shared(db, wall(), say)
         membership = Membership(db, wall, ticks)
         await membership.join()
+        try:
+            # With the lease: a move that begins now sees this node, and one that began before is seen here.
+            await refuse_moved(db, url)
+        except BaseException:
+            await membership.leave()
+            raise
         [(largest,)] = await db.read("largest_key")
     except BaseException:
         await db.close()

@@ -2,7 +2,7 @@
 
     -- name: finish_runs                    a query for both databases
     -- name: claim_runs [sqlite]            one of two variants, side by side, where the databases differ
-    -- name: hold_progress [postgres only]  what a database with one writer has no use for
+    -- name: hold_progress [postgres only]  what only one of them has a use for
     -- fragment: run_columns                text that `@run_columns` stands for
 
 `:name` is a parameter. `@rows(v: id bigint, state text)` in a WITH list stands for a table `v` of the caller's rows:
@@ -21,7 +21,7 @@ import msgspec
 
 Dialect = Literal["sqlite", "postgres"]
 DIALECTS: tuple[Dialect, ...] = ("sqlite", "postgres")
-ONLY = "postgres only"
+ONLY = {f"{dialect} only": dialect for dialect in DIALECTS}
 
 _HEADER = re.compile(r"^-- (name|fragment): (\w+)(?: \[(\w+(?: only)?)\])?\s*$")
 _ROWS = re.compile(r"@rows\((\w+): ([^)]*)\)")
@@ -75,13 +75,14 @@ def _load(dialect: Dialect) -> dict[str, Query]:
                 variants[name][variant] = text
     queries = {}
     for name, texts in variants.items():
-        if set(texts) not in ({""}, {ONLY}, set(DIALECTS)):
+        only = next((ONLY[variant] for variant in texts if variant in ONLY), None)
+        if set(texts) not in ({""}, {f"{only} only"}, set(DIALECTS)):
             raise ValueError(f"query {name} needs one shared text or one for each of {DIALECTS}")
         twins = {variant: _compile(name, text, fragments, dialect) for variant, text in texts.items()}
         if len({(frozenset(twin.params), twin.columns) for twin in twins.values()}) > 1:
             raise ValueError(f"the variants of query {name} take different parameters")
-        if ONLY not in twins or dialect == "postgres":
-            queries[name] = twins.get("") or twins.get(ONLY) or twins[dialect]
+        if only is None or only == dialect:
+            queries[name] = twins.get("") or twins.get(f"{only} only") or twins[dialect]
     return queries
 
 

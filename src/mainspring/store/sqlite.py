@@ -12,6 +12,7 @@ import fcntl
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 
@@ -128,10 +129,13 @@ class SqliteTx:
         at = 0
         while at < len(rows):
             size = min(CHUNK, 1 << (len(rows) - at).bit_length() - 1)
-            bindings = [*given, *(cell for row in rows[at : at + size] for cell in row)]
+            bindings = [*given, *chain.from_iterable(rows[at : at + size])]
             returned.extend(self._connection.execute(_text(compiled, size), bindings))
             at += size
         return returned
+
+    async def each(self, query: str, rows: Sequence[Sequence[object]]) -> list[Row]:
+        return [answer for row in rows for answer in await self.fetch_in(query, [row])]
 
     async def hold(self, query: str, rows: Sequence[Sequence[object]] = (), **scalars: object) -> list[Row]:
         return []
@@ -169,6 +173,10 @@ class SqliteDb:
 
     def transaction(self, durability: Durability = "now") -> SqliteTx:
         return SqliteTx(self, self._writer, durability)
+
+    async def at_once(self, query: str, columns: Sequence[Sequence[object]], **scalars: object) -> list[Row]:
+        async with self.transaction() as tx:
+            return await tx.many(query, list(zip(*columns, strict=True)), **scalars)
 
     async def committed(self, durability: Durability) -> None:
         """What follows a commit. One that wrote nothing waits too: it may have read what is not on disk yet."""
@@ -247,5 +255,5 @@ def _run_in(
     size = 1 << (len(rows) - 1).bit_length() if rows else 0
     # Repeating the last row changes nothing in a set and keeps the number of prepared texts small.
     padded = [*rows, *(rows[-1] for _ in range(size - len(rows)))] if rows else []
-    bindings = [*(scalars[name] for name in query.params), *(cell for row in padded for cell in row)]
+    bindings = [*(scalars[name] for name in query.params), *chain.from_iterable(padded)]
     return list(connection.execute(_text(query, size), bindings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,23 +13,43 @@ from mainspring.core.ids import KeySource
 from mainspring.core.limits import MINUTE
 from mainspring.core.model import Entry, Key, Run, Target
 from mainspring.core.ports import Wakeup
+from mainspring.core.push_model import NewSubscription, Subscription, Unsubscribe
+from mainspring.core.queue_model import (
+    Edited,
+    Message,
+    NewQueue,
+    Publish,
+    Published,
+    Queue,
+    QueueEdit,
+    Receive,
+    Redrive,
+    Redriven,
+    Settle,
+    Settlement,
+)
+from mainspring.store.burials import DeadLetterStore
 from mainspring.store.credentials import CredentialStore
 from mainspring.store.db import Db
 from mainspring.store.fold import Fold
 from mainspring.store.horizon import Horizon
-from mainspring.store.migrate import migrate
+from mainspring.store.messages import MessageStore
+from mainspring.store.migrate import migrate, pending
+from mainspring.store.moved import refuse_moved
 from mainspring.store.once import recall
+from mainspring.store.publishing import PublishStore, size_of
+from mainspring.store.pushes import PushStore
+from mainspring.store.queues import QueueStore
 from mainspring.store.runs import RunStore
 from mainspring.store.schedules import ScheduleStore
 from mainspring.store.sqlite import SqliteDb
-from mainspring.store.syncer import sync_ms
+from mainspring.store.subscriptions import SubscriptionStore
+from mainspring.store.tides import TideStore
 from mainspring.store.upkeep import UpkeepStore
+from mainspring.store.waiting import WRITERS
 
 if TYPE_CHECKING:
-    from mainspring.store.membership import Membership
-
-# Beyond this, syncing on the event loop holds up too much (measured: below it, inline is the faster of the two).
-SLOW_SYNC_MS = 0.5
+    from mainspring.store.membership import Membership, Vitals
 
 
 class Store:
@@ -45,6 +66,13 @@ class Store:
         self.runs = RunStore(db, keys, horizon)
         self.credentials = CredentialStore(db, keys)
         self.upkeep = UpkeepStore(db)
+        self.queues = QueueStore(db, keys)
+        self.publishing = PublishStore(db, keys, self.queues, self._writer)
+        self.messages = MessageStore(db, keys, self.queues, self._writer)
+        self.dead_letters = DeadLetterStore(db, keys, self.queues, self._writer)
+        self.tides = TideStore(db, keys, self.queues, self._writer)
+        self.subscriptions = SubscriptionStore(db, keys, self.queues)
+        self.pushes = PushStore(db, keys, self.messages)
         self.create_schedule: Fold[NewSchedule, Entry | Replay] = Fold(
             lambda items: self.schedules.create(clock(), items), lambda item: _size(item.target)
         )
@@ -55,6 +83,25 @@ class Store:
             lambda items: self.runs.trigger(clock(), items), lambda item: len(item.payload or b"")
         )
         self.create_key: Fold[NewKey, Key | Replay] = Fold(lambda items: self.credentials.create(clock(), items))
+        self.create_queue: Fold[NewQueue, Queue | Replay] = Fold(lambda items: self.queues.create(clock(), items))
+        self.edit_queue: Fold[QueueEdit, Edited | Replay | Stale] = Fold(lambda items: self.queues.edit(clock(), items))
+        self.publish: Fold[Publish, Published | Replay | Stale] = Fold(
+            lambda items: self.publishing.publish(clock(), items), lambda item: size_of(item.messages)
+        )
+        self.receive: Fold[Receive, list[Message] | Stale] = Fold(lambda items: self.messages.receive(clock(), items))
+        self.settle: Fold[Settle, Settlement | Replay | Stale] = Fold(
+            lambda items: self.messages.settle(clock(), items)
+        )
+        self.redrive: Fold[Redrive, Redriven | Replay] = Fold(lambda items: self.dead_letters.redrive(clock(), items))
+        self.subscribe: Fold[NewSubscription, Subscription | Replay | Stale] = Fold(
+            lambda items: self.subscriptions.subscribe(clock(), items)
+        )
+        self.unsubscribe: Fold[Unsubscribe, Subscription | Replay] = Fold(
+            lambda items: self.subscriptions.unsubscribe(clock(), items)
+        )
+
+    def _writer(self) -> int:
+        return self.node * WRITERS
 
     async def recall(self, now: int, project: str, operation: str, key: str, body_hash: bytes) -> Replay | None:
         """The answer kept for an idempotency key, None for a new one. Raises `Invalid` for another body."""
@@ -82,31 +129,14 @@ class Store:
         """Why this node should be given no work although the database answers, if there is a reason."""
         return None if self._membership is None else self._membership.problem()
 
+    def vitals(self) -> Vitals | None:
+        """How this node is doing among the others, if there are any."""
+        return None if self._membership is None else self._membership.vitals()
+
     async def close(self) -> None:
         if self._membership is not None:
             await self._membership.leave()
         await self.db.close()
-
-
-async def open_store(
-    where: Path | str,
-    wall: Callable[[], int],
-    ticks: Callable[[], int],
-    *,
-    say: Callable[[str], None] = lambda _: None,
-    sync: str = "auto",
-) -> Store:
-    """Open the store in a file, or at a `postgresql://…` URL. `wall`: the clock, ms UTC; `ticks`: a steady one, ns.
-
-    `sync`: who waits for the disk of an embedded store: `inline`, the event loop; `helper`, a process; `auto`, by the
-    disk's speed.
-    """
-    if isinstance(where, Path):
-        aside = sync == "helper" or (sync == "auto" and sync_ms(where.parent, ticks) > SLOW_SYNC_MS)
-        return await open_sqlite(where, wall, say=say, sync_aside=aside)
-    from mainspring.store.shared import open_postgres  # noqa: PLC0415  # the embedded store carries no second driver
-
-    return await open_postgres(where, wall, ticks, say=say)
 
 
 async def open_sqlite(
@@ -124,7 +154,10 @@ async def open_sqlite(
     """
     db = SqliteDb(path, vfs=vfs)
     try:
-        migrate(db.connection, path, clock(), say)
+        if pending(db.connection):
+            # Aside, for it may take long, and the process is to answer meanwhile that it is alive.
+            await asyncio.to_thread(migrate, db.connection, path, clock(), say)
+        await refuse_moved(db, path)
         [(largest,)] = await db.read("largest_key")
         if sync_aside:
             db.sync_aside()

@@ -101,6 +101,7 @@ class UpkeepStore:
                     finished.append((schedule_id,))
             await tx.many("delete_schedules", finished)
             await tx.many("delete_progress", finished)
+            await tx.many("delete_crontab", finished)
         return len(gone)
 
     @again_after_collisions

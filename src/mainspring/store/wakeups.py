@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 
 from mainspring.core.errors import Unavailable
+from mainspring.core.limits import CONSUME_MAX
 from mainspring.core.ports import Wakeup
 from mainspring.store.postgres import PostgresDb
 from mainspring.store.sessions import Line
 
 CHANNEL = "mainspring"
 GATHER_S = 0.005
+# A text may have 8,000 bytes.
+_WORDS_MAX = 200
+_QUEUE = "queue:"
 
 
 class SharedWakeups:
@@ -38,12 +42,24 @@ class SharedWakeups:
         self._local.dispatcher(hurry=hurry)
         self._tell("dispatcher")
 
+    def messages(self, queue_id: int, count: int) -> None:
+        self._local.messages(queue_id, count)
+        self._tell(f"{_QUEUE}{queue_id}")
+
+    def tide(self, at: int) -> None:
+        # Every node looks at the clock by itself, at least once a second.
+        self._local.tide(at)
+
+    def subscriptions(self) -> None:
+        self._local.subscriptions()
+        self._tell("subscriptions")
+
     async def connect(self) -> None:
         """Open the line to the others if there is none. Raises `Unavailable`."""
         if self._line is None or self._line.cut:
             self._line = await self._db.line(CHANNEL, self._heard)
             # Whatever was said while nobody listened.
-            self._wake({"scheduler", "dispatcher"})
+            self._wake({"scheduler", "dispatcher", "subscriptions"})
 
     async def close(self) -> None:
         """Hang up; what was still to be said is not."""
@@ -68,7 +84,8 @@ class SharedWakeups:
         wanted, self._wanted = self._wanted, set()
         try:
             if self._line is not None and not self._line.cut:
-                await self._line.say(" ".join((self._incarnation, *sorted(wanted))))
+                for at in range(0, len(words := sorted(wanted)), _WORDS_MAX):
+                    await self._line.say(" ".join((self._incarnation, *words[at : at + _WORDS_MAX])))
         except Unavailable:
             return
         finally:
@@ -86,3 +103,8 @@ class SharedWakeups:
             self._local.scheduler()
         if "dispatcher" in wanted:
             self._local.dispatcher()
+        if "subscriptions" in wanted:
+            self._local.subscriptions()
+        for word in wanted:
+            if word.startswith(_QUEUE):
+                self._local.messages(int(word.removeprefix(_QUEUE)), CONSUME_MAX)

@@ -122,11 +122,19 @@ async def test_a_lease_is_renewed_only_for_its_own_node_and_only_while_running(s
     await waiting(store, "http://a:80", 2)
     claims = await claim(store, START, node=1)
     await end(store, START, claims[:1])
-    await store.runs.renew(2, [one.run_id for one in claims], START + 2 * LEASE)
+    await store.runs.renew(2, [(one.run_id, one.attempt) for one in claims], START + 2 * LEASE)
     assert len(await store.runs.expired(START + LEASE + 1, 10)) == 1
-    await store.runs.renew(1, [one.run_id for one in claims], START + 2 * LEASE)
+    await store.runs.renew(1, [(one.run_id, one.attempt) for one in claims], START + 2 * LEASE)
     assert await store.runs.expired(START + LEASE + 1, 10) == []
     assert [run.id for run in await store.runs.expired(START, 10, everything=True)] == [claims[1].run_id]
+
+
+async def test_an_attempt_that_was_taken_over_does_not_renew_the_lease_of_the_next(store: Store) -> None:
+    """Its node may have lost its number to the one that took over."""
+    await waiting(store, "http://a:80", 1)
+    [one] = await claim(store, START, node=1)
+    await store.runs.renew(1, [(one.run_id, one.attempt - 1)], START + 9 * LEASE)
+    assert len(await store.runs.expired(START + LEASE + 1, 10)) == 1
 
 
 async def test_a_lease_is_over_only_after_its_last_instant(store: Store) -> None:
@@ -141,7 +149,7 @@ async def test_two_dispatchers_never_claim_the_same_run(store: Store) -> None:
     seats = [Seats(3), Seats(4)]
     taken: list[int] = []
     while claims := [one for two in seats for one in await claim(store, START, two)]:
-        taken += [one.run_id for one in claims]
+        taken += [(one.run_id, one.attempt) for one in claims]
         for two in seats:
             while two.free < (3 if two is seats[0] else 4):
                 two.give_back("http://a:80")

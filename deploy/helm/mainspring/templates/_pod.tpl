@@ -75,7 +75,7 @@ spec:
       ports:
         - name: http
           containerPort: 8080
-      # Requests wait while the store is migrated, so the probes that follow begin when that is over.
+      # Alive, but not ready, while the store is migrated: nothing restarts it then.
       startupProbe:
         httpGet: {path: /healthz, port: http}
         periodSeconds: 5

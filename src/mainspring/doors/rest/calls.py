@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -22,7 +22,7 @@ B = TypeVar("B")
 Q = TypeVar("Q")
 R = TypeVar("R")
 M = TypeVar("M", bound=msgspec.Struct)
-
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 _SEALED_FOR = "answer"
 
@@ -36,7 +36,8 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, Generic[B, Q], frozen=True):
-    """A request, authenticated and read. `path` holds the values of the path's parameters in their order."""
+    """A request, authenticated and read. `path` holds the values of the path's parameters in their order, `receive`
+    what the connection has to say from here on."""
 
     core: Core
     auth: AuthCache
@@ -47,6 +48,12 @@ class Call(msgspec.Struct, Generic[B, Q], frozen=True):
     query: Q
     key: Key | None
     primary_key: str | None
+    receive: Receive
+
+    async def hung_up(self) -> None:
+        """Until the caller has gone; worth knowing where an answer is long in coming."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
 
     @property
     def project(self) -> str:

@@ -20,6 +20,10 @@ class Listing(IntEnum):
     RUNS_OF_SCHEDULE = 4
     KEYS = 5
     OCCURRENCES = 6
+    QUEUES = 7
+    DEAD_LETTERS = 8
+    SUBSCRIPTIONS = 20
+    PUSHES = 21
 
 
 def cursor_of(listing: Listing, *keys: int) -> str:

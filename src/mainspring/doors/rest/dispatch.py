@@ -8,11 +8,12 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from mainspring.core import tokens
-from mainspring.core.errors import Invalid, Refused, TooLarge
+from mainspring.core.errors import Invalid, Refused, TooLarge, Unavailable
 from mainspring.core.idempotency import Replay, check_key
 from mainspring.core.limits import BODY_BYTES_MAX
 from mainspring.core.model import Principal
 from mainspring.core.ports import Core
+from mainspring.doors.rest import calls
 from mainspring.doors.rest.answers import (
     JSON_TYPE,
     REPLAYED,
@@ -32,7 +33,7 @@ from mainspring.doors.rest.requests import Nothing
 from mainspring.doors.rest.routes import Place, Route, Router, nothing_here
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Receive = calls.Receive
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 UNKNOWN = "unknown"
@@ -89,13 +90,13 @@ class Rest:
             if route.dev and not (is_local(scope) and names_this_machine(headers)):
                 raise nothing_here()
             principal = _NOBODY if route.public else await self._auth.principal(now, bearer_of(headers))
-            if route.scope is not None:
-                tokens.require(principal, route.scope)
+            if route.scopes:
+                tokens.require(principal, *route.scopes)
             query = _NOTHING if route.query is None else route.query.from_query(scope["query_string"])
             body, key, warnings = (
                 _NO_BODY if route.body is None else await _read(route, values, headers, scope, receive)
             )
-            call = Call(self._core, self._auth, now, principal, values, body, query, key, self._primary_key)
+            call = Call(self._core, self._auth, now, principal, values, body, query, key, self._primary_key, receive)
             result = await (route.handler(call) if key is None else _once(route.handler, call))
             if isinstance(result, Replay):
                 data = call.replayed(result)
@@ -143,6 +144,9 @@ async def _once(handler: Handler, call: Call[Any, Any]) -> Struct | Replay:
     """As the handler; a refusal gives way to the first answer to this key: its object may have changed since."""
     try:
         return await handler(call)
+    except Unavailable:
+        # Not asked again: a store that is gone by now would say that nothing was accepted, of a commit left open.
+        raise
     except Refused:
         if (first := await call.recall()) is None:
             raise

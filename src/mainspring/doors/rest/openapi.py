@@ -15,6 +15,7 @@ from mainspring.core.limits import IDEMPOTENCY_KEY_CHARS_MAX
 from mainspring.doors.rest.answers import STATUS
 from mainspring.doors.rest.operation import Operation
 from mainspring.doors.rest.operations import OPERATIONS
+from mainspring.doors.rest.reading import items_of
 from mainspring.doors.rest.requests import Nothing
 
 _REF = "#/components/schemas/{name}"
@@ -38,8 +39,13 @@ _KEY = {
 }
 _KEY_SAID = "The same key with the same body has one effect for 24 hours, and gets the first answer again."
 
-# What an operation makes is what others need: the prefix of their ids.
-_MAKERS = {"cron.create": "cron.", "task.schedule": "task.", "account.keys.create": "account.keys."}
+# What an operation makes is what others need: the prefix of their ids, and the parameter.
+_MAKERS = {
+    "cron.create": ("cron.", "id"),
+    "task.schedule": ("task.", "id"),
+    "account.keys.create": ("account.keys.", "id"),
+    "queue.create": ("queue.", "queue"),
+}
 
 Json = dict[str, Any]
 
@@ -56,7 +62,7 @@ def document(root_path: str = "") -> Json:
         "info": {
             "title": "Mainspring",
             "version": __version__,
-            "description": "Cron jobs, one-shot tasks and their runs over HTTP. Every answer has the same envelope.",
+            "description": "Cron jobs, one-shot tasks, runs and queues over HTTP. Every answer has the same envelope.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": root_path or "/"}],
@@ -75,13 +81,14 @@ def _schemas() -> dict[str, Json]:
     kinds = {kind for row in OPERATIONS for kind in (row.body, row.query, row.result)}
     _, schemas = msgspec.json.schema_components(sorted(kinds, key=lambda kind: kind.__name__), ref_template=_REF)
     found: dict[str, Json] = dict(sorted(schemas.items()))
-    for body in {row.body for row in OPERATIONS if row.idempotent}:
+    bodies = {row.body for row in OPERATIONS}
+    keyed = {row.body for row in OPERATIONS if row.idempotent}
+    for body in {*bodies, *(item for one in bodies for item in items_of(one))}:
         schema = found[body.__name__]
-        properties = schema.setdefault("properties", {})
-        schema["properties"] = {
-            **_with_aliases(properties, getattr(body, "aliases", {})),
-            "idempotency_key": {"description": _KEY_SAID, "anyOf": [_KEY, {"type": "null"}]},
-        }
+        properties = _with_aliases(schema.setdefault("properties", {}), getattr(body, "aliases", {}))
+        if body in keyed:
+            properties["idempotency_key"] = {"description": _KEY_SAID, "anyOf": [_KEY, {"type": "null"}]}
+        schema["properties"] = properties
     return found
 
 
@@ -151,7 +158,7 @@ def _operation(operation: Operation, path: str, number: int, schemas: Mapping[st
     if operation.reads_body:
         shown["requestBody"] = {
             "required": bool(operation.needs),
-            "content": {"application/json": {"schema": _body(operation)}},
+            "content": {"application/json": {"schema": _body(operation, schemas)}},
         }
     refused = {status: {"$ref": f"#/components/responses/{name}"} for status, name, _ in _refusals(operation)}
     shown["responses"] = {"200": _success(operation), **refused}
@@ -160,8 +167,8 @@ def _operation(operation: Operation, path: str, number: int, schemas: Mapping[st
 
 def _description(operation: Operation, number: int) -> str:
     lines = []
-    if operation.scope is not None:
-        lines.append(f"Needs a key with the scope `{operation.scope}`.")
+    if operation.scopes:
+        lines.append(f"Needs a key with the scope {' or '.join(f'`{name}`' for name in operation.scopes)}.")
     if operation.dev:
         lines.append("On a development server only; elsewhere 404.")
     if number:
@@ -184,23 +191,28 @@ def _parameters(operation: Operation, schemas: Mapping[str, Json]) -> Iterator[J
         yield {"name": "Idempotency-Key", "in": "header", "description": _KEY_SAID, "schema": _KEY}
 
 
-def _body(operation: Operation) -> Json:
+def _body(operation: Operation, schemas: Mapping[str, Json]) -> Json:
     whole = {"$ref": _REF.format(name=operation.body.__name__)}
     if not operation.needs:
         return whole
     aliases: Mapping[str, tuple[str, ...]] = getattr(operation.body, "aliases", {})
+    properties = schemas[operation.body.__name__]["properties"]
     return {
         "allOf": [
             whole,
-            *({"anyOf": list(_one_of(names, aliases))} for names in operation.needs),
+            *({"anyOf": list(_one_of(names, aliases, properties))} for names in operation.needs),
         ]
     }
 
 
-def _one_of(names: tuple[str, ...], aliases: Mapping[str, tuple[str, ...]]) -> Iterator[Json]:
+def _one_of(
+    names: tuple[str, ...], aliases: Mapping[str, tuple[str, ...]], properties: Mapping[str, Json]
+) -> Iterator[Json]:
+    """One of these fields under one of its names, and not null where that is no value of it."""
     for name in names:
+        kinds = [part["type"] for part in properties[name].get("anyOf", ()) if part.get("type", "null") != "null"]
         for spelling in (name, *aliases.get(name, ())):
-            yield {"required": [spelling], "properties": {spelling: {"type": "string"}}}
+            yield {"required": [spelling]} | ({"properties": {spelling: {"type": kinds[0]}}} if kinds else {})
 
 
 def _success(operation: Operation) -> Json:
@@ -228,10 +240,10 @@ def _success(operation: Operation) -> Json:
 def _links(operation: Operation) -> Iterator[tuple[str, Json]]:
     """Where the id in the answer is of use."""
     made = "$response.body#/data/"
-    prefix = _MAKERS.get(operation.id)
+    prefix, name = _MAKERS.get(operation.id, (None, ""))
     for other in OPERATIONS:
-        if prefix is not None and other.id.startswith(prefix) and other.parameters == ("id",):
-            yield other.id, {"operationId": other.id, "parameters": {"id": f"{made}id"}}
+        if prefix is not None and other.id.startswith(prefix) and other.parameters == (name,):
+            yield other.id, {"operationId": other.id, "parameters": {name: f"{made}{name}"}}
         if operation.id == "cron.trigger" and other.id == "cron.runs.get":
             ids = {"id": f"{made}cron_id", "run_id": f"{made}run_id"}
             yield other.id, {"operationId": other.id, "parameters": ids}

@@ -17,7 +17,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One thing a caller can do.
 
     `paths`: the canonical one, then every other under which clients know it; parameters stand at the end.
-    `body`: read for every method but GET. `scope`: what the key must carry, None = any key; `public`: no key at all.
+    `body`: read for every method but GET. `scope`: what the key must carry, one of several, None = any key;
+    `public`: no key at all.
     `errors`: refusals beyond those that follow from the rest of the row (see `codes`). `needs`: the fields of which
     one per group has to be given. `idempotent`: the same key has one effect. `dev`: only on a development server.
     """
@@ -30,7 +31,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     result: type[msgspec.Struct]
     body: type[Any] = given.Nothing
     query: type[Any] = given.Nothing
-    scope: str | None = None
+    scope: str | tuple[str, ...] | None = None
     public: bool = False
     errors: tuple[str, ...] = ()
     needs: tuple[tuple[str, ...], ...] = ()
@@ -41,6 +42,13 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     def parameters(self) -> tuple[str, ...]:
         """The names of the path's parameters, in order."""
         return tuple(part[1:-1] for part in self.paths[0].split("/") if part.startswith("{"))
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes of which one is enough; none when any key is."""
+        if self.scope is None:
+            return ()
+        return (self.scope,) if isinstance(self.scope, str) else self.scope
 
     @property
     def reads_body(self) -> bool:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from mainspring.doors.rest.operation import Operation
-from mainspring.doors.rest.table import account, cron, tasks
+from mainspring.doors.rest.table import account, cron, pushes, queues, tasks
 
-OPERATIONS: tuple[Operation, ...] = (*cron.OPERATIONS, *tasks.OPERATIONS, *account.OPERATIONS)
+OPERATIONS: tuple[Operation, ...] = (
+    *cron.OPERATIONS,
+    *tasks.OPERATIONS,
+    *queues.OPERATIONS,
+    *pushes.OPERATIONS,
+    *account.OPERATIONS,
+)

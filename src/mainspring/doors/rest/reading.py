@@ -19,11 +19,12 @@ from mainspring.core.limits import JSON_DEPTH_MAX
 S = TypeVar("S", bound=msgspec.Struct)
 
 # What a path parameter already says; clients repeat it in the body.
-SAID_BY_PATH = frozenset({"id", "cron_id", "job_id", "queue", "task_id", "key_id", "run_id"})
+SAID_BY_PATH = frozenset({"id", "cron_id", "job_id", "queue", "task_id", "key_id", "run_id", "subscription_id"})
 WARNINGS_MAX = 20
 _SHOWN_CHARS = 64
 
 _members = msgspec.json.Decoder(dict[str, Raw])
+_NO_FIELDS: frozenset[str] = frozenset()
 _anything = msgspec.json.Decoder(Raw)
 _values = msgspec.json.Decoder(Any)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -144,6 +145,28 @@ class Shape(Generic[S]):
                 f"{name} contradicts another spelling of {canonical}", hint=f"Give only one of {others}.", field=name
             )
 
+    def each(self, name: str, members: list[dict[str, Raw]]) -> tuple[list[S], list[str]]:
+        """The structs of a list, as `from_members`; `name` is that of the list."""
+        made: list[S] = []
+        unknown: list[str] = []
+        for at, one in enumerate(members):
+            try:
+                item, strangers = self.from_members(one, _NO_FIELDS)
+            except Invalid as wrong:
+                raise Invalid(
+                    f"{name}.{at}.{wrong.message}", hint=wrong.hint, field=f"{name}.{at}.{wrong.field}"
+                ) from None
+            made.append(item)
+            unknown += [f"{name}.{at}.{stranger}" for stranger in strangers]
+        return made, unknown
+
+
+def items_of(struct: type[msgspec.Struct]) -> list[type[msgspec.Struct]]:
+    """The structs of which a request struct holds lists."""
+    hints = get_type_hints(struct, include_extras=True)
+    listed = [_listed(_without_absence(hint)) for name, hint in hints.items() if name in struct.__struct_fields__]
+    return [item for item in listed if item is not None]
+
 
 def query_pairs(query: bytes) -> list[tuple[str, str]]:
     """Names and values of a query string; what is not UTF-8 becomes U+FFFD."""
@@ -152,6 +175,24 @@ def query_pairs(query: bytes) -> list[tuple[str, str]]:
 
 def _is_struct(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _listed(kind: Any) -> type[msgspec.Struct] | None:
+    """The struct of which this type is a list, if it is one."""
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if get_origin(kind) is list and _is_struct(get_args(kind)[0]):
+        item: type[msgspec.Struct] = get_args(kind)[0]
+        return item
+    return None
+
+
+def _with_items(kind: Any, item: Any) -> Any:
+    """The same type of list, with the same bounds, of something else."""
+    if get_origin(kind) is Annotated:
+        inner, *notes = get_args(kind)
+        return Annotated[(_with_items(inner, item), *notes)]
+    return list[item]
 
 
 class _Field:
@@ -164,6 +205,10 @@ class _Field:
         while get_origin(plain) is Annotated:
             plain = get_args(plain)[0]
         self._raw = plain is Raw
+        listed = _listed(kind)
+        self._items = None if listed is None else Shape(listed)
+        if listed is not None:
+            self._kind = kind = _with_items(kind, dict[str, Raw])
         self._known = frozenset(plain.__struct_fields__) if _is_struct(plain) else None
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Any if self._raw else kind)
 
@@ -175,6 +220,8 @@ class _Field:
         if self._raw:
             return text, []
         value = self._value(name, text)
+        if self._items is not None:
+            return self._items.each(name, value)
         if self._known is None:
             return value, []
         return value, [f"{name}.{inner}"[:_SHOWN_CHARS] for inner in _members.decode(text) if inner not in self._known]

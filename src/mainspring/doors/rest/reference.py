@@ -68,7 +68,8 @@ def _operation(operation: Operation, document: dict[str, Any]) -> str:
         f'<p><span class="method">{operation.method}</span> <code>{escape(path)}</code></p>' for path in operation.paths
     )
     shown = document["paths"][operation.paths[0]][operation.method.lower()]
-    scope = f"<p>Scope: <code>{escape(operation.scope)}</code></p>" if operation.scope else ""
+    scopes = " or ".join(f"<code>{escape(name)}</code>" for name in operation.scopes)
+    scope = f"<p>Scope: {scopes}</p>" if scopes else ""
     return (
         f'<h3 id="{operation.id}">{operation.id}</h3><p>{escape(operation.summary)}.</p>{paths}{scope}'
         + _parameters(shown.get("parameters", ()))

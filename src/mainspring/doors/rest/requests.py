@@ -22,7 +22,7 @@ from mainspring.core.tokens import SCOPES
 T = TypeVar("T")
 Given: TypeAlias = T | None | UnsetType
 
-TASK_TYPES = ("http_url", "http")
+TASK_TYPES = ("http_url", "http", "queue")
 _NO_NUL = r"^[^\x00]*$"
 
 
@@ -35,9 +35,9 @@ InstantText = Annotated[str, _said("An ISO-8601 instant; UTC when it names no of
 TargetText = Annotated[
     str,
     Meta(min_length=1, max_length=limits.URL_CHARS_MAX),
-    _said("The http(s) URL to call.", format="target-url"),
+    _said("The http(s) URL to call, or the name of a queue to publish to.", format="target-url"),
 ]
-TaskType = Annotated[str, _said("What the target is.", enum=list(TASK_TYPES))]
+TaskType = Annotated[str, _said("What `task` is: a URL, or the name of a queue.", enum=list(TASK_TYPES))]
 ZoneName = Annotated[str, Meta(min_length=1, max_length=64), _said("An IANA time zone.", format="time-zone")]
 Method = Annotated[str, _said("The request's method.", enum=list(METHODS), default="POST")]
 Dialect = Annotated[str, _said("How the expression is read.", enum=list(DIALECTS))]

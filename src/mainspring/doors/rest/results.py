@@ -24,14 +24,17 @@ class ExpectRecord(msgspec.Struct, frozen=True):
 
 
 class TargetRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a run goes and how; `task`, `url` and `task_url` are equal, and so are `retry` and `retries`."""
+    """Where a run goes and how; `task`, `url` and `task_url` are equal, and so are `retry` and `retries`.
+
+    With the `task_type` `queue` they are the name of a queue, to which `payload` is published.
+    """
 
     id: str
     name: str
     task: str
     url: str
     task_url: str
-    task_type: Literal["http_url"]
+    task_type: Literal["http_url", "form", "text", "rpc", "queue"]
     method: str
     retry: int
     retries: int

@@ -18,13 +18,13 @@ _PARAMETERS_MAX = 2
 class Route:
     """What a request needs of its operation, with the readers made; no body is read where `body` is None."""
 
-    __slots__ = ("body", "dev", "handler", "idempotent", "method", "name", "public", "query", "scope")
+    __slots__ = ("body", "dev", "handler", "idempotent", "method", "name", "public", "query", "scopes")
 
     def __init__(self, operation: Operation) -> None:
         self.name = operation.id
         self.method = operation.method
         self.handler = operation.handler
-        self.scope = operation.scope
+        self.scopes = operation.scopes
         self.public = operation.public
         self.dev = operation.dev
         self.idempotent = operation.idempotent

@@ -36,6 +36,10 @@ SELECT pg_advisory_xact_lock(19795, 2);
 UPDATE credentials SET revoked_at = :now
 WHERE bootstrap = 1 AND kind = :kind AND digest <> :digest AND revoked_at IS NULL;
 
+-- name: valid_bootstraps
+SELECT @key_columns FROM credentials
+WHERE bootstrap = 1 AND kind = :kind AND revoked_at IS NULL AND (valid_until IS NULL OR valid_until >= :now);
+
 -- name: restore_bootstrap
 UPDATE credentials SET revoked_at = NULL, valid_until = NULL WHERE bootstrap = 1 AND digest = :digest;
 

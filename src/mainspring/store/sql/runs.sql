@@ -121,11 +121,12 @@ WHERE progress.schedule_id = v.schedule_id;
 UPDATE progress SET active = active + :active, held = held + :held, made = made + 1, last_run_at = :now
 WHERE schedule_id = :id;
 
--- Not those that another node has taken over: it has put itself in this one's place.
+-- Not those that another node has taken over: it has put itself in this one's place, perhaps under the number that this
+-- one has lost meanwhile, but then with an attempt of its own.
 -- name: renew_leases
-WITH @rows(v: id bigint)
+WITH @rows(v: id bigint, attempt bigint)
 UPDATE runs SET lease_until = :lease_until FROM v
-WHERE runs.id = v.id AND COALESCE(runs.node, -1) = :node AND COALESCE(runs.state, '') = 'running';
+WHERE runs.id = v.id AND runs.attempt = v.attempt AND COALESCE(runs.node, -1) = :node AND COALESCE(runs.state, '') = 'running';
 
 -- Among nodes, looking is taking over: the run belongs to no node any more, so its late owner cannot renew a lease that
 -- this decision is based on, and no second rescuer finds it unless the first one is gone for 30 s.
@@ -200,3 +201,42 @@ SELECT r.scheduled_for, r.trigger, r.id FROM runs AS r
 WHERE r.schedule_id = :schedule_id AND r.trigger IN ('schedule', 'catchup') AND r.kind IN ('cron', 'task')
   AND r.scheduled_for < :before
 ORDER BY r.scheduled_for DESC LIMIT :limit;
+
+-- Attempts begun, by whom they are kept: the last one of a run by the run itself, unless it was followed by another.
+-- The number is that of the attempt's instant, 12 bits that tell those of one instant apart coming after it; of two that
+-- are equal in spite of that, neither is passed over (`runs.attempts`).
+-- fragment: attempts_begun
+begun AS (
+  SELECT r.id AS run_id, r.attempt, COALESCE(r.attempt_started_at, r.started_at) AS began_at
+  FROM runs AS r
+  WHERE r.schedule_id IN (SELECT id FROM asked) AND r.kind IN ('cron', 'task') AND r.attempt > 0
+    AND (r.state = 'running' OR r.finished_at IS NOT NULL)
+    AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.run_id = r.id AND a.attempt = r.attempt)
+  UNION ALL
+  SELECT a.run_id, a.attempt, a.started_at
+  FROM runs AS r JOIN attempts AS a ON a.run_id = r.id
+  WHERE r.schedule_id IN (SELECT id FROM asked) AND r.kind IN ('cron', 'task')
+), numbered AS (
+  SELECT run_id, attempt, began_at,
+         (began_at - :epoch) * 4096 + (run_id % 4096 + run_id / 4194304 % 4096 * 1259 + attempt * 1021) % 4096 AS number
+  FROM begun
+), newest AS (
+  SELECT run_id, attempt, began_at, number FROM numbered
+  WHERE number < :before ORDER BY number DESC, run_id DESC LIMIT :limit
+)
+SELECT n.number, r.schedule_id, n.run_id, n.attempt, r.trigger, n.began_at,
+       CASE WHEN a.run_id IS NOT NULL THEN a.ended_at ELSE r.finished_at END,
+       CASE WHEN a.run_id IS NOT NULL THEN a.status WHEN r.finished_at IS NOT NULL THEN r.status END,
+       CASE WHEN a.run_id IS NOT NULL THEN a.body WHEN r.finished_at IS NOT NULL THEN r.body END,
+       CASE WHEN a.run_id IS NOT NULL THEN a.error WHEN r.finished_at IS NOT NULL THEN r.error END,
+       t.kind, t.address, t.method, COALESCE(r.payload, t.payload)
+FROM newest AS n JOIN runs AS r ON r.id = n.run_id JOIN targets AS t ON t.id = r.target_id
+LEFT JOIN attempts AS a ON a.run_id = n.run_id AND a.attempt = n.attempt
+ORDER BY n.number DESC, n.run_id DESC
+
+-- A set of schedules in one parameter: this is asked beside the loops, where a table of rows is not.
+-- name: page_attempts [sqlite]
+WITH asked AS (SELECT value AS id FROM json_each(:schedules)), @attempts_begun;
+
+-- name: page_attempts [postgres]
+WITH asked AS MATERIALIZED (SELECT CAST(value AS bigint) AS id FROM jsonb_array_elements_text(CAST(CAST(:schedules AS text) AS jsonb))), @attempts_begun;

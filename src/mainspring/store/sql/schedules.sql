@@ -5,10 +5,12 @@ s.target_id, s.lane, s.origin, s.version, s.created_at, s.updated_at,
 p.next_due_at, p.paused_at, p.completed_at, p.run_count, p.active, p.held, p.last_run_at, p.last_state,
 p.gap_id, p.gap_key,
 t.id, t.kind, t.address, t.origin, t.method, t.payload, t.headers, t.secret, t.signature_style,
-t.timeout_ms, t.retry, t.retry_delays_ms, t.expect, t.on_failure
+t.timeout_ms, t.retry, t.retry_delays_ms, t.expect, t.on_failure,
+c.name, c.module, c.type, c.start_time, c.starts_at, c.superseded_at
 
 -- fragment: entry_tables
 schedules AS s JOIN progress AS p ON p.schedule_id = s.id JOIN targets AS t ON t.id = s.target_id
+LEFT JOIN crontab_tasks AS c ON c.schedule_id = s.id
 
 -- name: insert_targets
 WITH @rows(v: id bigint, kind text, address text, origin text, method text, payload bytea, headers bytea, secret bytea, signature_style text, timeout_ms bigint, retry bigint, retry_delays_ms text, expect text, on_failure text, schedule_id bigint)
@@ -36,8 +38,47 @@ SELECT id, number, project, kind, name, cron_expr, run_at, dialect, timezone, an
 FROM v;
 
 -- name: insert_progress
-WITH @rows(v: schedule_id bigint, next_due_at bigint)
-INSERT INTO progress (schedule_id, next_due_at) SELECT schedule_id, next_due_at FROM v;
+WITH @rows(v: schedule_id bigint, next_due_at bigint, paused_at bigint)
+INSERT INTO progress (schedule_id, next_due_at, paused_at) SELECT schedule_id, next_due_at, paused_at FROM v;
+
+-- Who has these names, and whether they are to be had: of what was deleted, and of what was to be done once and is.
+-- Only after `take_numbers`, behind which creates of all nodes queue.
+-- name: crontab_holders
+WITH @rows(v: project text, name text)
+SELECT c.project, c.name, c.schedule_id, s.number,
+       CASE WHEN s.id IS NULL OR s.deleted_at IS NOT NULL THEN 1
+            WHEN c.type = 1 AND p.completed_at IS NOT NULL AND p.last_state = 'succeeded' AND p.active = 0 AND p.held = 0
+              THEN 1 ELSE 0 END
+FROM v JOIN crontab_tasks AS c ON c.project = v.project AND c.name = v.name
+LEFT JOIN schedules AS s ON s.id = c.schedule_id LEFT JOIN progress AS p ON p.schedule_id = c.schedule_id
+WHERE c.superseded_at IS NULL;
+
+-- name: supersede_crontab
+WITH @rows(v: schedule_id bigint)
+UPDATE crontab_tasks SET superseded_at = :now WHERE schedule_id IN (SELECT v.schedule_id FROM v);
+
+-- name: insert_crontab
+WITH @rows(v: schedule_id bigint, project text, name text, module bigint, type bigint, start_time text, starts_at bigint)
+INSERT INTO crontab_tasks (schedule_id, project, name, module, type, start_time, starts_at)
+SELECT schedule_id, project, name, module, type, start_time, starts_at FROM v;
+
+-- name: update_crontab
+WITH @rows(v: schedule_id bigint, module bigint, type bigint, start_time text, starts_at bigint)
+UPDATE crontab_tasks SET module = v.module, type = v.type, start_time = v.start_time, starts_at = v.starts_at
+FROM v WHERE crontab_tasks.schedule_id = v.schedule_id;
+
+-- name: crontab_by_number
+WITH @rows(v: number bigint)
+SELECT @entry_columns FROM @entry_tables
+WHERE s.number IN (SELECT v.number FROM v) AND s.project = :project AND c.schedule_id IS NOT NULL
+  AND s.deleted_at IS NULL;
+
+-- name: crontab_by_name
+WITH @rows(v: name text)
+SELECT @entry_columns FROM @entry_tables
+WHERE s.id IN (SELECT n.schedule_id FROM crontab_tasks AS n
+               WHERE n.project = :project AND n.name IN (SELECT v.name FROM v))
+  AND s.deleted_at IS NULL;
 
 -- name: get_entries
 WITH @rows(v: id bigint)
@@ -148,6 +189,7 @@ SELECT s.id, s.cron_expr, s.dialect, s.timezone, s.anchor_at, s.version, p.next_
 FROM schedules AS s JOIN progress AS p ON p.schedule_id = s.id
 WHERE s.id > :after AND s.deleted_at IS NULL AND s.cron_expr IS NOT NULL AND s.timezone <> 'UTC'
   AND p.next_due_at > :now
+  AND NOT EXISTS (SELECT 1 FROM crontab_tasks AS c WHERE c.schedule_id = s.id AND c.starts_at > :now)
 ORDER BY s.id LIMIT :limit;
 
 -- Only where nobody has fired or edited the schedule since it was read.

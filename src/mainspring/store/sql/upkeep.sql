@@ -107,6 +107,9 @@ SELECT id FROM schedules WHERE deleted_at < :deleted_before
 UNION ALL
 SELECT s.id FROM schedules AS s JOIN progress AS p ON p.schedule_id = s.id
 WHERE s.kind = 'task' AND p.completed_at < :now - s.retention_days * 86400000 AND p.active = 0 AND s.deleted_at IS NULL
+UNION ALL
+SELECT s.id FROM crontab_tasks AS c JOIN schedules AS s ON s.id = c.schedule_id JOIN progress AS p ON p.schedule_id = s.id
+WHERE c.type = 1 AND p.completed_at < :now - s.retention_days * 86400000 AND p.active = 0 AND s.deleted_at IS NULL
 LIMIT :limit;
 
 -- The same question again, with their progress rows held: a task may have been run by hand meanwhile.
@@ -114,8 +117,8 @@ LIMIT :limit;
 WITH @rows(v: id bigint)
 SELECT s.id FROM v JOIN schedules AS s ON s.id = v.id JOIN progress AS p ON p.schedule_id = s.id
 WHERE s.deleted_at < :deleted_before
-   OR (s.kind = 'task' AND p.completed_at < :now - s.retention_days * 86400000 AND p.active = 0
-       AND s.deleted_at IS NULL);
+   OR ((s.kind = 'task' OR EXISTS (SELECT 1 FROM crontab_tasks AS c WHERE c.schedule_id = s.id AND c.type = 1))
+       AND p.completed_at < :now - s.retention_days * 86400000 AND p.active = 0 AND s.deleted_at IS NULL);
 
 -- name: delete_schedules
 WITH @rows(v: id bigint)
@@ -124,6 +127,10 @@ DELETE FROM schedules WHERE id IN (SELECT id FROM v);
 -- name: delete_progress
 WITH @rows(v: id bigint)
 DELETE FROM progress WHERE schedule_id IN (SELECT id FROM v);
+
+-- name: delete_crontab
+WITH @rows(v: id bigint)
+DELETE FROM crontab_tasks WHERE schedule_id IN (SELECT id FROM v);
 
 -- name: delete_gaps_of
 DELETE FROM gaps WHERE schedule_id = :schedule_id;
@@ -151,7 +158,8 @@ SELECT state, count(*) FROM runs WHERE state IN ('queued', 'running', 'retrying'
 -- name: largest_key
 SELECT max(id) FROM (SELECT max(id) AS id FROM runs UNION ALL SELECT max(id) FROM schedules
                      UNION ALL SELECT max(id) FROM targets UNION ALL SELECT max(id) FROM gaps
-                     UNION ALL SELECT max(id) FROM credentials) AS keys;
+                     UNION ALL SELECT max(id) FROM credentials UNION ALL SELECT max(id) FROM queues
+                     UNION ALL SELECT max(generation) FROM queues UNION ALL SELECT max(id) FROM messages) AS keys;
 
 -- name: ping
 SELECT 1;

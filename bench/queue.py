@@ -1,0 +1,455 @@
+"""Queues: what a durable message costs, over HTTP and in the engine, beside the bound of each in the same run.
+
+    python -m bench.queue [--json] [--quick] [PART …]     engine, http, flat, memory, long
+
+`engine`: the store alone against a bare loop that inserts the same rows. `http`: 64 kept-alive connections, 300 bytes,
+against the same server doing nothing. `flat`: consume 10 and ack 10 beside a million messages that wait, are delayed,
+or stand in 100,000 FIFO groups; and publishing and consuming at once, second by second. `memory`: the server's size
+with a million messages. `long`: `flat` with ten million.
+
+Servers are pinned to one core, this side to the other. Everything is on disk before it is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+import asyncpg
+import msgspec
+import uvloop
+from tests.postgres import server as postgres_server
+
+from bench.report import emit, percentile
+from bench.rig import OTHER_CORE, Server, busy_seconds, wait_until_quiet
+from bench.wire import CONNECTIONS, request_bytes, talk
+from mainspring.core.messages import group_key_of
+from mainspring.core.queue_model import NewMessage, NewQueue, Publish, Published, Queue, Receive, Settle
+from mainspring.core.queues import DEFAULTS
+from mainspring.store.shared import open_postgres
+from mainspring.store.store import Store, open_sqlite
+
+QUICK = "--quick" in sys.argv
+SECONDS = 2.0 if QUICK else 5.0
+ROUNDS = 3 if QUICK else 7
+MILLION = 100_000 if QUICK else 1_000_000
+PAYLOAD = b'"' + b"x" * 298 + b'"'
+FIFO = msgspec.structs.replace(DEFAULTS, type="fifo", enable_priority=False)
+PARTS = ("engine", "http", "flat", "memory")
+GOALS = {"inline": 0.5, "helper": 0.6, "postgres": 0.4}
+
+
+def clock() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="mainspring-bench-"))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+@contextmanager
+def foreign() -> Iterator[None]:
+    """Say how much of the machine others took meanwhile."""
+    began, before, own = time.monotonic(), busy_seconds(), sum(os.times()[:4])
+    yield
+    spent = busy_seconds() - before - (sum(os.times()[:4]) - own)
+    print(f"  (all other processes: {spent / (time.monotonic() - began):.2f} of a core)", flush=True)
+
+
+# The engine alone
+
+
+async def fill(store: Store, queue: Queue, count: int, make: Callable[[int], NewMessage]) -> None:
+    for start in range(0, count, 1_000):
+        await store.publish(Publish(queue, tuple(make(at) for at in range(start, start + 1_000))))
+
+
+def plain(_: int) -> NewMessage:
+    return NewMessage(PAYLOAD, 9)
+
+
+def grouped(groups: int) -> Callable[[int], NewMessage]:
+    names = [(str(at), group_key_of(str(at))) for at in range(groups)]
+    return lambda at: NewMessage(PAYLOAD, 9, None, None, *names[at % groups])
+
+
+async def queue_of(store: Store, name: str = "q", settings: Any = DEFAULTS) -> Queue:
+    made = await store.create_queue(NewQueue("default", name, settings))
+    assert isinstance(made, Queue)
+    return made
+
+
+async def publish_rows(store: Store, queue: Queue, rows: int, per: int) -> float:
+    """Rows per second, `per` callers sharing each transaction."""
+    items = [Publish(queue, (NewMessage(PAYLOAD, 9),)) for _ in range(per)]
+    began = time.perf_counter()
+    for _ in range(rows // per):
+        done = await store.publishing.publish(clock(), items)
+        assert isinstance(done[0], Published)
+    return rows // per * per / (time.perf_counter() - began)
+
+
+class BareSqlite:
+    """Insert the same rows, as many in a statement, and commit; nothing else."""
+
+    def __init__(self, path: Path) -> None:
+        self.connection = apsw.Connection(str(path))
+        self.connection.execute(
+            "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+            "PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -65536;"
+            "CREATE TABLE m (id INTEGER PRIMARY KEY, generation INTEGER NOT NULL, rank INTEGER NOT NULL,"
+            " payload BLOB NOT NULL, headers BLOB, group_id TEXT) STRICT"
+        )
+        self.texts = {count: f"INSERT INTO m VALUES {', '.join(['(?,?,?,?,?,?)'] * count)}" for count in (64, 32, 8)}
+        self.ids = itertools.count(1)
+
+    async def rows(self, rows: int, per: int) -> float:
+        began = time.perf_counter()
+        for _ in range(rows // per):
+            self.connection.execute("BEGIN IMMEDIATE")
+            left = per
+            while left:
+                count = next(one for one in self.texts if one <= left)
+                cells = [cell for _ in range(count) for cell in (next(self.ids), 1, 9, PAYLOAD, None, None)]
+                self.connection.execute(self.texts[count], cells)
+                left -= count
+            self.connection.execute("COMMIT")
+        return rows // per * per / (time.perf_counter() - began)
+
+
+class BarePostgres:
+    """The same with one folded statement after the other."""
+
+    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+        self.connection = connection
+        self.ids = itertools.count(1)
+
+    async def open(self) -> None:
+        await self.connection.execute(
+            "CREATE TABLE bare (id bigint PRIMARY KEY, generation bigint NOT NULL, rank bigint NOT NULL,"
+            " payload bytea NOT NULL, headers bytea, group_id text)"
+        )
+        self.insert = await self.connection.prepare(
+            "INSERT INTO bare SELECT * FROM unnest"
+            "($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[], $6::text[])"
+        )
+
+    async def rows(self, rows: int, per: int) -> float:
+        began = time.perf_counter()
+        for _ in range(rows // per):
+            ids = [next(self.ids) for _ in range(per)]
+            await self.insert.fetch(ids, [1] * per, [9] * per, [PAYLOAD] * per, [None] * per, [None] * per)
+        return rows // per * per / (time.perf_counter() - began)
+
+
+async def compare_publish(name: str, goal: float, store: Store, bare: Any, figures: dict[str, Any]) -> None:
+    queue = await queue_of(store)
+    for per in (64, 1_000):
+        found = []
+        for _ in range(ROUNDS):
+            rows = 16_000 if per == 64 else 40_000
+            found.append((await publish_rows(store, queue, rows, per), await bare.rows(rows, per)))
+        ratio = statistics.median(ours / bound for ours, bound in found)
+        ours, bound = (statistics.median(column) for column in zip(*found, strict=True))
+        print(
+            f"  {name:>8} {per:>5} rows a commit: {ours:>9,.0f}/s, bare loop {bound:>9,.0f}/s,"
+            f" ratio {ratio:.2f} (goal {goal})",
+            flush=True,
+        )
+        figures[f"{name}_{per}"] = {"per_second": ours, "bare": bound, "ratio": ratio, "goal": goal}
+
+
+async def cycles(store: Store, queue: Queue, seconds: float, fold: int = 16) -> float:
+    """Messages per second through consume 10 and ack 10, `fold` consumers at once."""
+    began, got = time.perf_counter(), 0
+
+    async def consumer() -> None:
+        nonlocal got
+        while time.perf_counter() - began < seconds:
+            found = await store.receive(Receive(queue, 10, 30_000, 7))
+            assert isinstance(found, list)
+            if not found:
+                return
+            await store.settle(Settle(queue, "ack", tuple((one.id, one.token) for one in found), 7))
+            got += len(found)
+
+    await asyncio.gather(*(consumer() for _ in range(fold)))
+    return got / (time.perf_counter() - began)
+
+
+async def engine() -> dict[str, Any]:
+    """The store against bare inserts."""
+    figures: dict[str, Any] = {}
+    with folder() as where, foreign():
+        store = await open_sqlite(where / "store.db", clock)
+        await compare_publish("sqlite", 0.5, store, BareSqlite(where / "bare.db"), figures)
+        figures["sqlite_cycle"] = await cycles(store, await queue_of(store), SECONDS)
+        print(f"    sqlite consume 10 + ack 10, 16 at once: {figures['sqlite_cycle']:,.0f} messages/s")
+        await store.close()
+    with postgres_server(fsync="on", full_page_writes="on", shared_buffers="1GB") as server, foreign():
+        url = server.url(await server.fresh())
+        shared = await open_postgres(url, clock, time.monotonic_ns)
+        bare = BarePostgres(await asyncpg.connect(url))
+        await bare.open()
+        await compare_publish("postgres", 0.7, shared, bare, figures)
+        figures["postgres_cycle"] = await cycles(shared, await queue_of(shared), SECONDS)
+        print(f"  postgres consume 10 + ack 10, 16 at once: {figures['postgres_cycle']:,.0f} messages/s")
+        await bare.connection.close()
+        await shared.close()
+    return figures
+
+
+# Over HTTP
+
+
+def publishing(key: str, queue: str = "q", *, keyed: bool = False) -> list[Callable[[Any], bytes | None]]:
+    """A script for each connection: publish one message after the other."""
+    body = b'{"queue":"%b","payload":%b}' % (queue.encode(), PAYLOAD)
+    same = request_bytes("POST", "/v1/queue/publish", key, body)
+    numbers = itertools.count()
+
+    def one(_: Any) -> bytes:
+        if not keyed:
+            return same
+        unique = f"Idempotency-Key: {next(numbers)}-{time.time_ns()}"
+        return request_bytes("POST", "/v1/queue/publish", key, body, unique)
+
+    return [one] * CONNECTIONS
+
+
+def batches(key: str, size: int, queue: str = "q") -> list[Callable[[Any], bytes | None]]:
+    body = msgspec.json.encode({"queue": queue, "messages": [{"payload": msgspec.Raw(PAYLOAD)}] * size})
+    same = request_bytes("POST", "/v1/queue/publish_batch", key, body)
+    return [lambda _: same] * 16
+
+
+def nothing(key: str) -> list[Callable[[Any], bytes | None]]:
+    same = request_bytes("GET", "/v1/account/balance", key)
+    return [lambda _: same] * CONNECTIONS
+
+
+class Consuming:
+    """Consume 10, ack 10, and so on; `messages` counts those that were acked."""
+
+    def __init__(self, key: str, queue: str = "q") -> None:
+        self.messages = 0
+        self._key = key
+        self._queue = queue
+        body = msgspec.json.encode({"queue": queue, "max_messages": 10})
+        self._consume = request_bytes("POST", "/v1/queue/consume", key, body)
+
+    def script(self, data: Any) -> bytes:
+        if data is None or "messages" not in data or not data["messages"] or "acked" in data["messages"][0]:
+            return self._consume
+        told = [{"message_id": one["message_id"], "receipt": one["receipt"]} for one in data["messages"]]
+        self.messages += len(told)
+        body = msgspec.json.encode({"queue": self._queue, "messages": told})
+        return request_bytes("POST", "/v1/queue/ack_batch", self._key, body)
+
+
+@contextmanager
+def serving(where: Path, **settings: str) -> Iterator[Server]:
+    server = Server(where)
+    server.start(**settings)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def stores() -> Iterator[Iterator[tuple[str, dict[str, str]]]]:
+    """The three ways of keeping messages, by name, with the settings of a server."""
+    with postgres_server(fsync="on", full_page_writes="on", shared_buffers="1GB") as server:
+        url = server.url(asyncio.run(server.fresh()))
+        yield iter(
+            [
+                ("inline", {"MAINSPRING_SYNC": "inline"}),
+                ("helper", {"MAINSPRING_SYNC": "helper"}),
+                ("postgres", {"MAINSPRING_DATABASE": url, "MAINSPRING_SECRET_KEY": "a-secret-key-of-the-bench"}),
+            ]
+        )
+
+
+def http() -> dict[str, Any]:
+    """Single durable publishes against the same server doing nothing."""
+    figures: dict[str, Any] = {}
+    with stores() as kinds:
+        for kind, settings in kinds:
+            with folder() as where, serving(where, **settings) as server, foreign():
+                runs: dict[str, list[tuple[float, float]]] = {}
+                scripts = {
+                    "nothing": lambda key=server.key: nothing(key),
+                    "keyless": lambda key=server.key: publishing(key),
+                    "keyed": lambda key=server.key: publishing(key, keyed=True),
+                    "batch of 100": lambda key=server.key: batches(key, 100),
+                }
+                talk(server.port, publishing(server.key), 0.5)
+                for _ in range(ROUNDS):
+                    for name, script in scripts.items():
+                        seconds = SECONDS / 2
+                        count, took = talk(server.port, script(), seconds)
+                        runs.setdefault(name, []).append((count / seconds, percentile(took, 0.99)))
+                figures[kind] = told(kind, runs)
+    return figures
+
+
+def told(kind: str, runs: dict[str, list[tuple[float, float]]]) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    for name, found in runs.items():
+        rate, p99 = (statistics.median(column) for column in zip(*found, strict=True))
+        ratio = statistics.median(one / bound for (one, _), (bound, _) in zip(found, runs["nothing"], strict=True))
+        figures[name] = {"per_second": rate, "p99_ms": p99, "ratio": ratio}
+        against = f"  {ratio:.2f} of nothing, goal {GOALS[kind]}" if name in ("keyless", "keyed") else ""
+        each = f" = {100 * rate:,.0f} messages/s" if name == "batch of 100" else ""
+        print(f"  {kind:>8} {name:>12} {rate:>9,.0f}/s  p99 {p99:>6.1f} ms{against}{each}", flush=True)
+    return figures
+
+
+# Does it stay so?
+
+
+def preload(where: Path, waiting: int) -> None:
+    """A store with a queue each of little, of much that waits, of much that is delayed, and of many FIFO groups."""
+
+    async def work() -> None:
+        store = await open_sqlite(where / "mainspring.db", clock)
+        hidden = clock() + 7_200_000
+        await fill(store, await queue_of(store, "small"), MILLION // 4, plain)
+        await fill(store, await queue_of(store, "waiting"), waiting, plain)
+        delayed = await queue_of(store, "delayed")
+        await fill(store, delayed, waiting, lambda at: NewMessage(PAYLOAD, 9, None, hidden + at))
+        await fill(store, delayed, MILLION // 4, plain)
+        await fill(store, await queue_of(store, "fifo", FIFO), MILLION // 2, grouped(MILLION // 10))
+        await store.close()
+
+    uvloop.run(work())
+
+
+def flat(waiting: int = MILLION) -> dict[str, Any]:
+    """Consume and ack beside a great many messages; publish and consume at once for a while."""
+    figures: dict[str, Any] = {}
+    with folder() as where:
+        preload(where, waiting)
+        with serving(where) as server, foreign():
+            found: dict[str, list[float]] = {}
+            for _ in range(ROUNDS):
+                for name in ("small", "waiting", "delayed", "fifo"):
+                    consuming = Consuming(server.key, name)
+                    seconds = SECONDS / 2
+                    talk(server.port, [consuming.script] * CONNECTIONS, seconds, decode=True)
+                    found.setdefault(name, []).append(consuming.messages / seconds)
+            for name, rates in found.items():
+                ratio = statistics.median(one / small for one, small in zip(rates, found["small"], strict=True))
+                rate = statistics.median(rates)
+                print(f"  {name:>8} {rate:>9,.0f} messages/s, {ratio:.2f} of small (goal 0.70)", flush=True)
+                figures[name] = {"per_second": rate, "ratio": ratio}
+    with stores() as kinds:
+        for kind, settings in kinds:
+            if kind != "inline":
+                with folder() as where, serving(where, **settings) as server, foreign():
+                    figures[f"mixed_{kind}"] = mixed(kind, server)
+    return figures
+
+
+def mixed(kind: str, server: Server) -> dict[str, Any]:
+    """Half of the connections publish, half consume and ack."""
+    length = 10 if QUICK else 60
+    consuming = Consuming(server.key)
+    seconds: dict[int, int] = {}
+    began = time.perf_counter()
+
+    def count(at: int, now: float) -> None:
+        if at < CONNECTIONS // 2:
+            seconds[int(now - began)] = seconds.get(int(now - began), 0) + 1
+
+    scripts = [*publishing(server.key)[: CONNECTIONS // 2], *[consuming.script] * (CONNECTIONS // 2)]
+    talk(server.port, scripts, length, decode=True, each=count)
+    rates = [seconds.get(at, 0) for at in range(length)]
+    first, last = statistics.median(rates[1:11]), statistics.median(rates[-10:])
+    print(
+        f"  {kind:>8} published and consumed at once for {length} s: {sum(rates) / length:,.0f} and"
+        f" {consuming.messages / length:,.0f} messages/s; the last 10 s at {last / max(1, first):.2f} of the first",
+        flush=True,
+    )
+    return {"published": sum(rates) / length, "consumed": consuming.messages / length, "last_by_first": last / first}
+
+
+def memory() -> dict[str, Any]:
+    """The server's resident size, empty and with a million messages."""
+    figures: dict[str, Any] = {}
+    for name, groups, goal in (("plain", 0, 100), ("fifo", MILLION // 10, 250)):
+        with folder() as where, serving(where) as server:
+            empty = resident(server)
+            bodies = 1_000
+            for start in range(0, MILLION, bodies * 16):
+                scripts = [loading(server.key, name, groups, start + at * bodies, bodies) for at in range(16)]
+                talk(server.port, scripts, 60)
+            grown = resident(server) - empty
+            print(f"  {name:>8}: {empty:.0f} MB empty, {grown:.0f} more with {MILLION:,} messages (goal {goal})")
+            figures[name] = {"empty_mb": empty, "grown_mb": grown, "goal_mb": goal}
+    return figures
+
+
+def loading(key: str, queue: str, groups: int, start: int, count: int) -> Callable[[Any], bytes | None]:
+    """One batch, then silence."""
+    messages: list[dict[str, Any]] = [{"payload": msgspec.Raw(PAYLOAD)} for _ in range(count)]
+    if groups:
+        for at, message in enumerate(messages):
+            message["group_id"] = str((start + at) % groups)
+    create = {"name": queue, "type": "fifo" if groups else "standard"}
+    said = iter(
+        [
+            request_bytes("POST", "/v1/queue/create", key, msgspec.json.encode(create)),
+            request_bytes(
+                "POST", "/v1/queue/publish_batch", key, msgspec.json.encode({"queue": queue, "messages": messages})
+            ),
+        ]
+    )
+    return lambda _: next(said, None)
+
+
+def resident(server: Server) -> float:
+    """MB."""
+    assert server.process is not None
+    pages = int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def main() -> int:
+    os.sched_setaffinity(0, {OTHER_CORE})
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "engine": lambda: uvloop.run(engine()),
+        "http": http,
+        "flat": flat,
+        "memory": memory,
+        "long": lambda: flat(10 * MILLION),
+    }
+    chosen = [one for one in sys.argv[1:] if not one.startswith("-")] or list(PARTS)
+    figures: dict[str, Any] = {}
+    for name in chosen:
+        print(f"{name}:", flush=True)
+        wait_until_quiet()
+        figures[name] = parts[name]()
+    emit("queue", figures)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
