@@ -4,12 +4,13 @@ JOBS ?= 2
 ARGS ?=
 BIN := .venv/bin
 OPENAPI := $(BIN)/python -m mainspring.doors.rest.openapi
+OPENRPC := $(BIN)/python -m mainspring.doors.jsonrpc.openrpc
 
 # What a shell has set for another project must not leak into this one.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint imports types fix lock spec spec-check bench soak failover wheel clean
+.PHONY: help setup run test test-clients check lint imports types fix lock spec spec-check bench soak failover wheel clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +24,14 @@ run: setup ## Start the server in the foreground, ready to use (ARGS="--temp" ke
 
 test: setup ## Run the test suite on JOBS=2 processes (ARGS="-k words tests/core" for a part of it)
 	@$(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder $(ARGS)
+
+test-clients: setup clients/typescript/node_modules/.package-lock.json ## Test the TypeScript client; needs Node.js 20 with npm
+	@cd clients/typescript && npm test
+
+clients/typescript/node_modules/.package-lock.json: clients/typescript/package.json clients/typescript/package-lock.json
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && command -v npm >/dev/null || \
+	  { echo "The TypeScript client needs Node.js 20 or newer with npm; it is not here."; exit 1; }
+	@cd clients/typescript && npm ci --ignore-scripts --no-progress
 
 check: lint imports types spec-check ## Run every check that is not a test
 
@@ -43,13 +52,16 @@ fix: setup ## Let ruff repair and format what it can
 lock: ## Write constraints.txt anew from pyproject.toml (ARGS="--upgrade" takes newer versions)
 	@PYTHON=$(PYTHON) tools/lock.sh $(ARGS)
 
-spec: setup ## Write spec/openapi.json from the table of operations
+spec: setup ## Write spec/openapi.json and spec/openrpc.json from the tables of operations and methods
 	@mkdir -p spec
 	@$(OPENAPI) > .tools/openapi.json && mv .tools/openapi.json spec/openapi.json
+	@$(OPENRPC) > .tools/openrpc.json && mv .tools/openrpc.json spec/openrpc.json
 
-spec-check: setup ## Check that spec/openapi.json is what `make spec` would write
+spec-check: setup ## Check that spec/ is what `make spec` would write
 	@$(OPENAPI) > .tools/openapi.json
+	@$(OPENRPC) > .tools/openrpc.json
 	@diff -u spec/openapi.json .tools/openapi.json || { echo "spec/openapi.json is stale: run 'make spec'"; exit 1; }
+	@diff -u spec/openrpc.json .tools/openrpc.json || { echo "spec/openrpc.json is stale: run 'make spec'"; exit 1; }
 
 bench: setup ## Measure (ARGS names benchmarks; without it all of them)
 	@$(BIN)/python -m bench $(ARGS)
@@ -65,4 +77,5 @@ wheel: setup ## Build the wheel into dist/
 
 clean: ## Remove everything that make has made; the data in mainspring-data stays
 	@rm -rf .venv .tools dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .schemathesis
+	@rm -rf clients/typescript/node_modules clients/typescript/dist clients/typescript/.try
 	@find src tests tools bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

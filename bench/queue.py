@@ -115,7 +115,7 @@ class BareSqlite:
             "PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -65536;"
             "CREATE TABLE m (id INTEGER PRIMARY KEY, generation INTEGER NOT NULL, rank INTEGER NOT NULL,"
             " payload BLOB NOT NULL, headers BLOB, group_id TEXT) STRICT"
-        )
+        ).fetchall()
         self.texts = {count: f"INSERT INTO m VALUES {', '.join(['(?,?,?,?,?,?)'] * count)}" for count in (64, 32, 8)}
         self.ids = itertools.count(1)
 
@@ -445,7 +445,7 @@ def main() -> int:
     figures: dict[str, Any] = {}
     for name in chosen:
         print(f"{name}:", flush=True)
-        wait_until_quiet()
+        wait_until_quiet(5 if QUICK else 90)
         figures[name] = parts[name]()
     emit("queue", figures)
     return 0

@@ -97,3 +97,40 @@ def talk(
         one.socket.close()
     poll.close()
     return len(took), took
+
+
+def exchange(
+    port: int,
+    request: bytes,
+    whole: Callable[[bytes], bool],
+    seconds: float,
+    greet: Callable[[socket.socket], None],
+) -> tuple[int, list[float]]:
+    """The same for other protocols: `whole` says when an answer is complete, `greet` begins a connection."""
+    poll = selectors.EpollSelector()
+    asked: dict[int, float] = {}
+    heard: dict[int, bytes] = {}
+    for _ in range(CONNECTIONS):
+        peer = socket.create_connection(("127.0.0.1", port))
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        greet(peer)
+        asked[peer.fileno()] = time.perf_counter()
+        peer.sendall(request)
+        poll.register(peer, selectors.EVENT_READ)
+    took: list[float] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        for key, _ in poll.select(1):
+            peer = cast("socket.socket", key.fileobj)
+            answer = heard.pop(key.fd, b"") + peer.recv(4096)
+            if not whole(answer):
+                heard[key.fd] = answer
+                continue
+            now = time.perf_counter()
+            took.append((now - asked[key.fd]) * 1000)
+            asked[key.fd] = now
+            peer.sendall(request)
+    for key in list(poll.get_map().values()):
+        cast("socket.socket", key.fileobj).close()
+    poll.close()
+    return len(took), took

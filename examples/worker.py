@@ -1,7 +1,4 @@
-"""A worker on the standard library alone: `python worker.py QUEUE`, with address and key from the environment.
-
-It takes a message at a time, keeps its lease while it works, acknowledges what went well and gives back what did not.
-"""
+"""A worker on the standard library alone: `python worker.py QUEUE`, with address and key from the environment."""
 
 import json
 import os
@@ -24,6 +21,7 @@ def handle(payload):
 def call(verb, **body):
     request = urllib.request.Request(f"{URL}/v1/queue/{verb}", json.dumps(body).encode())
     request.add_header("Authorization", f"Bearer {KEY}")
+    request.add_header("Content-Type", "application/json")
     with urllib.request.urlopen(request, timeout=60) as reply:
         return json.load(reply)["data"]
 
@@ -33,12 +31,12 @@ def keep(held, done):
         call("extend", **held, visibility_timeout=LEASE)
 
 
-def work_on(queue, message, work):
+def work_on(queue, message):
     held = {"queue": queue, "message_id": message["message_id"], "receipt": message["receipt"]}
     done = threading.Event()
     threading.Thread(target=keep, args=(held, done), daemon=True).start()
     try:
-        work(message["payload"])
+        handle(message["payload"])
     except Exception as error:  # noqa: BLE001  # whatever it is, the message comes back
         print("failed:", error, file=sys.stderr, flush=True)
         return call("nack", **held, delay_seconds=5 * 3 ** min(message["attempt"] - 1, 5))
@@ -47,18 +45,13 @@ def work_on(queue, message, work):
     return call("ack", **held)
 
 
-def run(queue, work=handle):
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())  # what has begun is ended first
-    while not stopping.is_set():
-        try:
-            wish = {"queue": queue, "max_messages": 1, "wait_seconds": 5, "visibility_timeout": LEASE}
-            for message in call("consume", **wish)["messages"]:
-                work_on(queue, message, work)
-        except OSError as error:  # the server is away, or the lease was lost: go on
-            print("server:", error, file=sys.stderr, flush=True)
-            stopping.wait(1)
-
-
-if __name__ == "__main__":
-    run(sys.argv[1])
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda *_: stopping.set())  # what has begun is ended first
+wish = {"queue": sys.argv[1], "max_messages": 1, "wait_seconds": 5, "visibility_timeout": LEASE}
+while not stopping.is_set():
+    try:
+        for one in call("consume", **wish)["messages"]:
+            work_on(sys.argv[1], one)
+    except OSError as trouble:  # the server is away, or the lease was lost: go on
+        print("server:", trouble, file=sys.stderr, flush=True)
+        stopping.wait(1)

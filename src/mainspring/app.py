@@ -9,12 +9,11 @@ import random
 import resource
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import uvicorn
 import uvloop
 
 from mainspring.core import cron, tokens, zone_data
@@ -22,10 +21,12 @@ from mainspring.core.errors import Unavailable
 from mainspring.core.events import Event
 from mainspring.core.limits import DRAIN, MINUTE, SECOND
 from mainspring.core.ports import Core, QueueRules
+from mainspring.core.rate import Buckets
 from mainspring.doors import asgi, sockets
 from mainspring.doors.entrance import Entrance, elsewhere
 from mainspring.doors.sockets import url_of
-from mainspring.keyring import Secrets, keep_credentials, prepare, settle_api_key
+from mainspring.http_server import HttpServer, of_settings
+from mainspring.keyring import Secrets, keep_credentials, prepare, settle
 from mainspring.loops.dispatcher import Dispatcher
 from mainspring.loops.janitor import Janitor
 from mainspring.loops.pusher import Pusher
@@ -89,7 +90,7 @@ class Server:
         sockets.listen(self._bound)
         self.addresses = sockets.addresses(self._bound)
         self._entrance = Entrance(clock, settings.root_path)
-        self._http = _HttpServer(_uvicorn(settings, self._entrance))
+        self._http = HttpServer(of_settings(settings, self._entrance))
         self._serving = asyncio.create_task(self._http.serve(sockets=self._bound))
         try:
             self.store = await open_store(
@@ -112,8 +113,8 @@ class Server:
         vault = SealedVault(self.secrets.secret_key)
         await check_canary(vault, store.upkeep)
         now = store.clock()
-        offered = self.secrets.api_key
-        self.secrets = await settle_api_key(self.secrets, store.credentials, now, alone=store.alone)
+        offered = self.secrets
+        self.secrets = await settle(self.secrets, store.credentials, now, alone=store.alone)
         keep_credentials(self.settings.data, url_of(*self.addresses[0]), self.secrets, offered)
         await _follow_time_zones(store, now)
         wakeups = store.wakeups(self._wakeups)
@@ -126,7 +127,8 @@ class Server:
             arrivals=self._wakeups.bells,
             queue_rules=QueueRules(self.settings.queue_auto_create, self.settings.max_queue_depth),
         )
-        self._auth = tokens.AuthCache(self.core)
+        allowance = self.settings.rate_limit
+        self._auth = tokens.AuthCache(self.core, None if allowance is None else Buckets(allowance))
         if "dispatcher" in self.settings.roles:
             await self._make_dispatcher(now)
         self.metrics.node.look = self._node_facts
@@ -162,7 +164,7 @@ class Server:
         if (pusher := self._wakeups.pusher) is not None:
             loops["pusher"] = pusher.step, PUSHER_PACE
         if "janitor" in self.settings.roles:
-            loops["janitor"] = Janitor(self.core).step, 0.05
+            loops["janitor"] = Janitor(self.core, self.settings.audit_days).step, 0.05
         # These every node has, whatever its roles.
         loops["keeper"] = self._keep, 0.0
         loops["node"] = self.store.beat, 0.0
@@ -276,37 +278,11 @@ class Server:
         sockets.close(self._bound)
 
 
-class _HttpServer(uvicorn.Server):
-    """uvicorn without its own signal handling: this process has one place for that."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 def _allow_many_files() -> None:
     """Connections are files: take as many as this process may."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _uvicorn(settings: Settings, app: Entrance) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        interface="asgi3",
-        http="httptools",
-        loop="none",
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_keep_alive=75,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
-        root_path=settings.root_path,
-    )
 
 
 async def _as_far_as_it_goes(last: Coroutine[Any, Any, Any]) -> None:

@@ -1,4 +1,5 @@
-"""The secrets a server keeps beside its store: the first API key and the key that seals, in private files."""
+"""The secrets a server keeps beside its store: the first API key, the super token and the key that
+seals, in private files."""
 
 from __future__ import annotations
 
@@ -9,13 +10,16 @@ from pathlib import Path
 
 import msgspec
 
-from mainspring.core import tokens
+from mainspring.core import access, tokens
 from mainspring.core.errors import Invalid
+from mainspring.core.model import Key
 from mainspring.core.ports import CredentialSlice
 from mainspring.settings import Settings
 
 CREDENTIALS = "credentials.json"
 SECRET_KEY = "secret.key"
+
+KeyOf = Callable[[str, int], Key]
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -23,17 +27,20 @@ class Credentials(msgspec.Struct, frozen=True):
 
     url: str
     api_key: str | None = None
+    super_token: str | None = None
 
 
 class Secrets(msgspec.Struct, frozen=True):
-    """The secrets in force and whether the API key was made by this server.
+    """The secrets in force and whether the API key and the super token were made by this server.
 
-    `api_key` is None on a node that was given none and did not make the one in force: another node knows it.
+    They are None on a node that was given none and did not make those in force: another node knows them.
     """
 
     api_key: str | None
     secret_key: str
     generated: bool
+    super_token: str | None = None
+    super_generated: bool = True
 
 
 def read_credentials(data: Path) -> Credentials | None:
@@ -49,16 +56,22 @@ def write_credentials(data: Path, kept: Credentials) -> None:
     _write_private(data / CREDENTIALS, json.dumps(msgspec.to_builtins(kept), indent=2) + "\n")
 
 
-def keep_credentials(data: Path, url: str, secrets: Secrets, offered: str | None) -> None:
-    """Write down where this server is, and its API key if it was made here.
+def keep_credentials(data: Path, url: str, secrets: Secrets, offered: Secrets) -> None:
+    """Write down where this server is, and of its first key and its super token those that were made here.
 
-    `offered`: the key that it came with. Where that one was not taken, one that another worker of this data directory
-    has written down meanwhile is left alone.
+    `offered`: those that it came with. Where one was not taken, one that another worker of this data directory has
+    written down meanwhile is kept.
     """
-    kept = read_credentials(data)
-    if secrets.api_key is None and kept is not None and kept.api_key not in (None, offered):
-        return
-    write_credentials(data, Credentials(url=url, api_key=secrets.api_key if secrets.generated else None))
+    kept = read_credentials(data) or Credentials(url)
+
+    def to_keep(mine: str | None, generated: bool, theirs: str | None, offer: str | None) -> str | None:
+        if mine is not None:
+            return mine if generated else None
+        return theirs if theirs != offer else None
+
+    api_key = to_keep(secrets.api_key, secrets.generated, kept.api_key, offered.api_key)
+    token = to_keep(secrets.super_token, secrets.super_generated, kept.super_token, offered.super_token)
+    write_credentials(data, Credentials(url, api_key, token))
 
 
 def prepare(settings: Settings) -> Secrets:
@@ -78,40 +91,59 @@ def _prepared(settings: Settings) -> Secrets:
     if isinstance(settings.database, Path):
         settings.database.parent.mkdir(parents=True, exist_ok=True)
     secret_key = settings.secret_key or _kept(settings.data / SECRET_KEY, lambda: os.urandom(32).hex())
-    known = read_credentials(settings.data)
-    if settings.api_key:
-        return Secrets(settings.api_key, secret_key, generated=False)
-    if known is not None and known.api_key:
-        return Secrets(known.api_key, secret_key, generated=True)
-    return Secrets(new_key(), secret_key, generated=True)
+    known = read_credentials(settings.data) or Credentials("")
+    return Secrets(
+        api_key=settings.api_key or known.api_key or new_key(),
+        secret_key=secret_key,
+        generated=settings.api_key is None,
+        super_token=settings.super_token or known.super_token or new_super_token(),
+        super_generated=settings.super_token is None,
+    )
 
 
-async def settle_api_key(secrets: Secrets, credentials: CredentialSlice, now: int, *, alone: bool) -> Secrets:
-    """Bring the first API key into force; the secrets as they are then.
+async def settle(secrets: Secrets, credentials: CredentialSlice, now: int, *, alone: bool) -> Secrets:
+    """Bring the first API key and the super token into force; the secrets as they are then.
 
-    A key that was set replaces the one before it, which is how it is changed. One that was made here does so only in a
+    One that was set replaces the one before it, which is how it is changed. One that was made here does so only in a
     store of its own (`alone`): among nodes the first to come makes it and keeps it in its credentials.json, and the
-    others go on without knowing it, for nobody needs the key itself to check it. A generated key that somebody rotated
-    or revoked stays dead, and there is a new one.
+    others go on without knowing it, for nobody needs the secret itself to check it. A generated one that somebody
+    rotated or revoked stays dead, and there is a new one.
     """
-    if secrets.api_key is None:
-        return secrets
-    if not secrets.generated:
-        await credentials.ensure_bootstrap(now, tokens.bootstrap_key(secrets.api_key, now))
-        return secrets
-    kept = await credentials.by_digest(tokens.digest_of(secrets.api_key))
-    mine = new_key() if kept is not None and not tokens.is_valid(kept, now) else secrets.api_key
-    key = tokens.bootstrap_key(mine, now)
-    if alone:
-        await credentials.ensure_bootstrap(now, key)
-    elif not await credentials.offer_bootstrap(now, key):
-        return msgspec.structs.replace(secrets, api_key=None, generated=False)
-    return msgspec.structs.replace(secrets, api_key=mine)
+
+    async def settled(mine: str | None, generated: bool, key_of: KeyOf, new: Callable[[], str]) -> str | None:
+        if mine is None:
+            return None
+        if not generated:
+            await credentials.ensure_bootstrap(now, key_of(mine, now))
+            return mine
+        kept = await credentials.by_digest(tokens.digest_of(mine))
+        if kept is not None and not tokens.is_valid(kept, now):
+            mine = new()
+        if alone:
+            await credentials.ensure_bootstrap(now, key_of(mine, now))
+        elif not await credentials.offer_bootstrap(now, key_of(mine, now)):
+            return None
+        return mine
+
+    api_key = await settled(secrets.api_key, secrets.generated, tokens.bootstrap_key, new_key)
+    token = await settled(secrets.super_token, secrets.super_generated, access.super_token, new_super_token)
+    return msgspec.structs.replace(
+        secrets,
+        api_key=api_key,
+        generated=secrets.generated and api_key is not None,
+        super_token=token,
+        super_generated=secrets.super_generated and token is not None,
+    )
 
 
 def new_key() -> str:
     """A fresh API key."""
     return tokens.new_secret(os.urandom(tokens.SECRET_BYTES))
+
+
+def new_super_token() -> str:
+    """A fresh super token."""
+    return ":".join(access.new_pair(os.urandom(access.DICE_BYTES)))
 
 
 def _kept(path: Path, make: Callable[[], str]) -> str:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
+from mainspring.core.access import check_super
 from mainspring.core.drafts import check_timezone
 from mainspring.core.errors import Invalid
+from mainspring.core.limits import AUDIT_DAYS_DEFAULT, AUDIT_DAYS_MAX
+from mainspring.core.rate import Allowance, parse_rate
 from mainspring.core.tokens import check_secret
+
+T = TypeVar("T")
 
 ENV_PREFIX = "MAINSPRING_"
 FILE = "mainspring.toml"
@@ -77,6 +82,15 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting(
+        "SUPER_TOKEN",
+        "text",
+        None,
+        "",
+        "key:secret, 16 to 512 visible characters",
+        "The JSON-RPC token that may do everything; made like API_KEY when not set.",
+        secret=True,
+    ),
+    Setting(
         "SECRET_KEY",
         "text",
         None,
@@ -119,15 +133,7 @@ SETTINGS: tuple[Setting, ...] = (
         "How /crontab answers `data`; some old clients expect the JSON as a string.",
         choices=("object", "string"),
     ),
-    Setting(
-        "QUEUE_AUTO_CREATE",
-        "text",
-        "on",
-        "",
-        "on or off",
-        "Whether a queue is made by being used.",
-        choices=("on", "off"),
-    ),
+    Setting("QUEUE_AUTO_CREATE", "text", "on", "", "on or off", "Whether use makes a queue.", choices=("on", "off")),
     Setting(
         "MAX_QUEUE_DEPTH",
         "int",
@@ -137,6 +143,24 @@ SETTINGS: tuple[Setting, ...] = (
         "Most messages that one queue may hold; publishing more is refused with 429.",
         1,
         1_000_000_000,
+    ),
+    Setting(
+        "RATE_LIMIT",
+        "text",
+        None,
+        "requests",
+        "N, N/s, N/m or N/h",
+        "Requests that each key may make at each node, as many of them at once; more are refused with 429.",
+    ),
+    Setting(
+        "AUDIT_DAYS",
+        "int",
+        str(AUDIT_DAYS_DEFAULT),
+        "days",
+        f"1 to {AUDIT_DAYS_MAX}",
+        "How long the audit log is kept.",
+        1,
+        AUDIT_DAYS_MAX,
     ),
     Setting("CORS_ORIGINS", "list", None, "origin", "", "Web origins that may call the API (dev: loopback)."),
     Setting("ROOT_PATH", "text", None, "path", "", "Path under which a proxy serves this server."),
@@ -172,6 +196,7 @@ class Settings(msgspec.Struct, frozen=True):
     sync: str
     roles: frozenset[str]
     api_key: str | None
+    super_token: str | None
     secret_key: str | None
     allow_targets: tuple[str, ...]
     cors_origins: tuple[str, ...]
@@ -180,6 +205,8 @@ class Settings(msgspec.Struct, frozen=True):
     workers: int
     queue_auto_create: bool
     max_queue_depth: int | None
+    rate_limit: Allowance | None
+    audit_days: int
     crontab_auth: str
     crontab_timezone: str
     crontab_data: str
@@ -206,9 +233,11 @@ def read(
     def items(name: str) -> tuple[str, ...]:
         return tuple(item.strip() for item in (text(name) or "").split(",") if item.strip())
 
-    for name in ("API_KEY", "SECRET_KEY"):
+    for name in ("API_KEY", "SECRET_KEY", "SUPER_TOKEN"):
         if given := values.get(name):
             check_secret(given, ENV_PREFIX + name)
+    if super_token := values.get("SUPER_TOKEN"):
+        check_super(super_token, ENV_PREFIX + "SUPER_TOKEN")
     data = Path(text("DATA") or "").expanduser()
     bind = items("BIND") or (f"{_bracketed(text('HOST') or '')}:{text('PORT')}",)
     log_format = text("LOG_FORMAT")
@@ -219,6 +248,7 @@ def read(
         sync=text("SYNC") or "auto",
         roles=frozenset(items("ROLES")),
         api_key=text("API_KEY"),
+        super_token=super_token or None,
         secret_key=text("SECRET_KEY"),
         allow_targets=items("ALLOW_TARGETS") or (("127.0.0.0/8", "::1/128") if dev else ()),
         cors_origins=items("CORS_ORIGINS"),
@@ -227,6 +257,8 @@ def read(
         workers=int(text("WORKERS") or 1),
         queue_auto_create=text("QUEUE_AUTO_CREATE") != "off",
         max_queue_depth=int(depth) if (depth := text("MAX_QUEUE_DEPTH")) else None,
+        rate_limit=_read_by(parse_rate, rate, "RATE_LIMIT") if (rate := text("RATE_LIMIT")) else None,
+        audit_days=int(text("AUDIT_DAYS") or AUDIT_DAYS_DEFAULT),
         crontab_auth=text("CRONTAB_AUTH") or "bearer",
         crontab_timezone=_crontab_timezone(text("CRONTAB_TIMEZONE"), environ),
         crontab_data=text("CRONTAB_DATA") or "object",
@@ -300,13 +332,18 @@ def _database(url: str | None, data: Path) -> Path | str:
     )
 
 
+def _read_by(reading: Callable[[str], T], text: str, name: str) -> T:
+    """What the core reads in a text; a refusal names the setting. Raises `Invalid`."""
+    try:
+        return reading(text)
+    except Invalid as refused:
+        raise Invalid(refused.message, hint=refused.hint, field=ENV_PREFIX + name) from None
+
+
 def _crontab_timezone(given: str | None, environ: Mapping[str, str]) -> str:
     """The zone that is set, else the host's by its name, else UTC."""
     if given is not None:
-        try:
-            check_timezone(given)
-        except Invalid as refused:
-            raise Invalid(refused.message, hint=refused.hint, field=ENV_PREFIX + "CRONTAB_TIMEZONE") from None
+        _read_by(check_timezone, given, "CRONTAB_TIMEZONE")
         return given
     named = environ.get("TZ", "").removeprefix(":")
     for name in (named, os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2]):

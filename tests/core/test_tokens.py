@@ -78,7 +78,9 @@ def test_the_store_keeps_a_digest_and_a_list_shows_the_ends() -> None:
 async def test_the_secret_says_who_is_calling(bench: Bench) -> None:
     key = await create(bench)
     assert SECRET not in repr(key)
-    assert await authenticate(bench.core, START, SECRET) == Principal(key.id, "acme", frozenset({"cron:read"}))
+    assert await authenticate(bench.core, START, SECRET) == Principal(
+        key.id, "acme", frozenset({"cron:read"}), shown_of(SECRET)
+    )
 
 
 @pytest.mark.parametrize("secret", ["", "msk_unknown", SECRET + " ", SECRET.lower(), "\ud800"])

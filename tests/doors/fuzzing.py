@@ -12,6 +12,8 @@ from typing import Any
 import schemathesis
 from hypothesis import strategies as st
 
+from mainspring.doors.rest import queue_requests
+from mainspring.doors.rest.push_requests import PushFields
 from mainspring.doors.rest.requests import CronFields, TaskFields
 
 FORMATS = {
@@ -22,8 +24,15 @@ FORMATS = {
     "secret": st.text("abcü😀", min_size=1, max_size=20),
     "re2": st.sampled_from(["ok", "^a.*b$", "(?i)done"]),
     "cursor": st.just(""),
+    "queue-name": st.sampled_from(["orders", "jobs", "a.b:c_d-1"]),
+    "message-id": st.sampled_from(["msg_0000000000000", "x"]),
+    "receipt": st.sampled_from(["rcp_00000000000000000000000000", "x"]),
     "schedule-id": st.sampled_from(["cron_0000000000000", "task_0000000000000", "x"]),
 }
+SPELLINGS = (
+    *(CronFields, TaskFields, PushFields),
+    *(queue_requests.QueueFields, queue_requests.PublishFields, queue_requests.LeaseFields),
+)
 for name, strategy in FORMATS.items():
     schemathesis.openapi.format(name, strategy)
 
@@ -49,13 +58,26 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case) -> b
 
 
 def _agreeing(body: dict[str, Any]) -> dict[str, Any]:
-    kept = dict(body)
-    for aliases in (CronFields.aliases, TaskFields.aliases):
-        for field, others in aliases.items():
+    kept = {name: _each_agreeing(value) for name, value in body.items()}
+    if "payload" in kept and "body" in kept:
+        # `null` is a payload like any other.
+        del kept["body"]
+    for struct in SPELLINGS:
+        for field, others in struct.aliases.items():
             given = [spelling for spelling in (field, *others) if kept.get(spelling) is not None]
             for spelling in given[1:]:
                 del kept[spelling]
     excluded = ["expires_at", "idempotency_key"]
     if kept.get("cron_expr") is not None or kept.get("schedule") is not None:
         excluded += ["run_at", "at", "timezone", "dialect"]
+    if kept.get("type") == "fifo":
+        excluded.append("enable_priority")
+    if kept.get("task_type") == "queue":
+        excluded.append("task_type")
+    # A dead-letter queue must be of the same type and not of its own; a delay shorter than what is kept.
+    excluded += ["dead_letter_queue", "wait_seconds", "delay_seconds"]
     return {name: value for name, value in kept.items() if name not in excluded}
+
+
+def _each_agreeing(value: Any) -> Any:
+    return [_agreeing(item) if isinstance(item, dict) else item for item in value] if isinstance(value, list) else value

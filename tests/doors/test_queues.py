@@ -95,7 +95,7 @@ async def test_the_type_of_a_queue_stays_and_dead_letters_do_not_go_in_a_circle(
     desk = Desk(both, "a")
     await desk.make(dead_letter_queue="b")
     refused = await desk.to("update", "PATCH", type="fifo")
-    assert (refused.code, refused.error["field"]) == ((422, "VALIDATION_FAILED"), "type")
+    assert (refused.code, refused.error["field"]) == ((409, "CONFLICT"), "type")
     refused = await Desk(both, "b").to("update", "PATCH", dead_letter_queue="a")
     assert (refused.code, refused.error["field"]) == ((422, "VALIDATION_FAILED"), "dead_letter_queue")
 

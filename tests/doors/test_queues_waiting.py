@@ -141,6 +141,14 @@ async def test_a_publish_on_one_node_wakes_the_consumer_on_another(two_nodes: tu
     assert await desk.stats() == counts()
 
 
+async def test_a_delayed_message_of_one_node_wakes_the_consumer_on_another(two_nodes: tuple[Live, Live]) -> None:
+    here, there = two_nodes
+    await Desk(here).publish(1, delay_seconds=1.3)
+    due = time.monotonic() + 1.3
+    assert payloads(await Desk(there).consume(wait_seconds=20)) == [1]
+    assert -0.3 < time.monotonic() - due < AT_ONCE
+
+
 async def test_the_end_of_a_lease_on_one_node_wakes_the_consumer_on_another(two_nodes: tuple[Live, Live]) -> None:
     here, there = two_nodes
     await Desk(here).publish(1)

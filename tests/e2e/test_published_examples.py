@@ -33,6 +33,26 @@ curl -X DELETE @/delete/ID
 """
 
 
+# QUEUE stands for a real name; "..." is a placeholder, and for a message it stands for one that was just consumed.
+QUEUE_CURL = r"""
+curl -X POST @/create -d '{"name": "..."}'
+curl -X POST @/publish -d '{"queue": "orders", "payload": {"order_id": "o_123"}, "priority": 5}'
+curl -X GET @/get/QUEUE
+curl -X GET @/list
+curl -X PATCH @/update/QUEUE -d '{}'
+curl -X GET @/stats/QUEUE
+curl -X POST @/publish_batch -d '{"queue": "...", "messages": []}'
+curl -X POST @/consume -d '{"queue": "..."}'
+curl -X POST @/ack -d '{"queue": "...", "message_id": "..."}'
+curl -X POST @/nack -d '{"queue": "...", "message_id": "..."}'
+curl -X GET @/dlq/list/QUEUE
+curl -X POST @/dlq/redrive/QUEUE -d '{"queue": "orders", "max_messages": 100}'
+curl -X POST @/push_subscribe/QUEUE -d '{"queue": "orders", "forward_to": "https://api.acme.com/order-handler"}'
+curl -X POST @/purge/QUEUE -d '{"queue": "..."}'
+curl -X DELETE @/delete/QUEUE
+"""
+
+
 def test_the_stand_alone_program_runs_with_only_address_and_key_changed(running: ServerProcess) -> None:
     environment = {**os.environ, "INFRAI_API_KEY": KEY, "INFRAI_BASE_URL": running.url}
     done = subprocess.run([sys.executable, str(PROGRAM)], env=environment, capture_output=True, text=True, check=True)
@@ -87,3 +107,67 @@ def test_the_oldest_paths_create_and_list(running: ServerProcess) -> None:
     body = {"name": "digest", "cron_expr": "0 9 * * *", "task": "https://api.acme.com/digest"}
     made = running.call("POST", "/v1/scheduling/cron", body)
     assert made["cron_id"] in [item["id"] for item in running.call("GET", "/v1/scheduling/cron")["items"]]
+
+
+@pytest.mark.parametrize("family", ["/v1/queue", "/v1/scheduling/queue"])
+def test_every_published_line_about_queues_answers_as_its_page_says(running: ServerProcess, family: str) -> None:
+    fields = {
+        "create": {"queue", "type", "max_retries", "visibility_timeout_default"},
+        "publish": {"message_id"},
+        "get": {"queue", "type", "max_retries", "visibility_timeout_default"},
+        "list": {"items"},
+        "update": {"queue", "max_retries", "visibility_timeout_default"},
+        "stats": {"queue", "available", "in_flight", "dlq"},
+        "publish_batch": {"message_ids"},
+        "consume": {"messages"},
+        "ack": {"message_id", "acked"},
+        "nack": {"message_id", "nacked", "requeued"},
+        "dlq": {"items"},
+        "dlq/redrive": {"queue", "redriven"},
+        "push_subscribe": {"subscription_id", "queue", "url"},
+        "purge": {"queue", "purged"},
+        "delete": {"queue", "deleted"},
+    }
+    for line in QUEUE_CURL.strip().splitlines():
+        words = shlex.split(line)
+        method, path = words[2], words[3].removeprefix("@").replace("QUEUE", "orders")
+        body = json.loads(words[5]) if "-d" in words else None
+        if path in ("/ack", "/nack"):
+            assert call(running.url, method, family + path, body)[0] == 404
+            running.call("POST", f"{family}/publish", {"queue": "...", "payload": 1})
+            [message] = running.call("POST", f"{family}/consume", {"queue": "..."})["messages"]
+            body["message_id"] = message["message_id"]
+        status, answer = call(running.url, method, family + path, body)
+        assert status == 200, (line, answer)
+        verb = path.strip("/").removesuffix("/orders").removesuffix("/list") or "list"
+        assert fields[verb] <= set(answer["data"]), line
+
+
+def test_what_clients_really_send_about_queues_works(running: ServerProcess) -> None:
+    """Queues that nobody made, or made at every start; texts as payloads; one key for every consume; a redrive by the
+    dead-letter queue's own name."""
+    for _ in range(2):
+        running.call("POST", "/v1/queue/create", {"name": "digests", "dead_letter_queue": "digests-review"})
+    running.call("POST", "/v1/queue/publish_batch", {"queue": "digests", "messages": [{"body": '{"user": 7}'}]})
+    for queue in ("default", "work-order-photo-cleanup"):
+        sent = {"queue": queue, "payload": json.dumps({"id": 1})}
+        public = running.call("POST", "/v1/queue/publish", sent)["message_id"]
+        [message] = running.call("POST", "/v1/queue/consume", {"queue": queue, "max_messages": 25})["messages"]
+        assert (message["message_id"], json.loads(message["payload"])) == (public, {"id": 1})
+    for _ in range(2):
+        ask = {"queue": "digests", "max_messages": 5, "visibility_timeout": 60}
+        found = running.call("POST", "/v1/queue/consume", ask, Idempotency_Key="consume-worker")["messages"]
+        for message in found:
+            told = {"queue": "digests", "message_id": message["message_id"], "requeue": False}
+            assert running.call("POST", "/v1/queue/nack", told, Idempotency_Key="nack")["requeued"] is False
+    assert running.call("POST", "/v1/queue/dlq/redrive/digests-review", {})["redriven"] == 1
+    assert running.call("GET", "/v1/queue/stats/digests")["available"] == 1
+
+
+def test_a_job_may_name_what_is_to_be_done_and_it_is_a_queue(running: ServerProcess) -> None:
+    body = {"cron_expr": "0 9 * * *", "task": "send-daily-digest", "name": "daily-digest", "payload": {"a": 1}}
+    job = running.call("POST", "/v1/scheduling/cron", body)
+    running.call("POST", f"/v1/cron/trigger/{job['cron_id']}", {})
+    ask = {"queue": "send-daily-digest", "wait_seconds": 20}
+    [message] = running.call("POST", "/v1/queue/consume", ask)["messages"]
+    assert message["payload"] == {"a": 1}

@@ -69,13 +69,14 @@ class PushRig:
         one = pusher or self.pusher
         self.clock.advance(ms)
         await self.hand.turn()
-        while True:
+        for _ in range(1_000):
             sent = len(self.receivers.requests)
             one.reread()
             await one.step(self.clock())
             await until(lambda: sum(each.in_flight for each in self._pushers) <= self.receivers.hanging.total())
             if len(self.receivers.requests) == sent and not one._ended:
                 return
+        raise AssertionError("there is no end to it")
 
     async def now(self, made: Subscription, queue: str = "q") -> Subscription:
         """The subscription as it is."""

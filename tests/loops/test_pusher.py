@@ -9,6 +9,7 @@ import pytest
 from loops.pushing import PushRig, public
 from loops.rig import on_the_embedded_store, turn, until
 from mainspring.core import queues
+from mainspring.core.errors import Unavailable
 from mainspring.core.events import MessagesReceived, MessagesSettled, PushEnded, SubscriptionEnded
 from mainspring.core.instants import iso
 from mainspring.core.limits import HOUR, SECOND
@@ -124,6 +125,7 @@ async def test_a_target_that_asks_for_time_gets_it_and_nothing_is_counted(rig: P
     await rig.push()
     assert rig.receivers.posted() == [public(first)]
     assert (await rig.now(made)).state(rig.clock()) == "resting"
+    assert (await rig.hand.stats()).delayed == 1
     await rig.push(60 * SECOND - 1)
     assert len(rig.receivers.requests) == 1
     await rig.push(1)
@@ -404,6 +406,55 @@ async def test_a_deleted_or_purged_queue_leaves_nothing_to_settle(rig: PushRig) 
     assert rig.receivers.hosts().count("b") == 1
 
 
+async def test_a_purge_leaves_room_once_what_it_took_away_has_been_answered(rig: PushRig) -> None:
+    await rig.subscribe(max_concurrency=3, timeout_seconds=900)
+    rig.receivers.hang("a")
+    await rig.hand.publish(*[b"1"] * 5)
+    await rig.push()
+    await rig.hand.purge()
+    new = await rig.hand.publish(b"2", b"3")
+    await rig.push()
+    assert rig.receivers.in_flight["a"] == 3, "no more at a time, whatever was purged"
+    rig.receivers.release("a")
+    await rig.push()
+    assert rig.receivers.posted()[3:] == [public(one) for one in new]
+    assert await rig.outcomes() == ["lost"] * 3 + ["acked"] * 2
+    assert (await rig.hand.stats()).in_flight == 0
+
+
+@on_the_embedded_store
+async def test_answers_are_kept_until_the_store_can_take_them(rig: PushRig) -> None:
+    await rig.subscribe()
+    [message_id] = await rig.hand.publish(b"1")
+    await rig.pusher.step(rig.clock())
+    await until(lambda: rig.pusher.in_flight == 0)
+    connection = driver(rig.store)
+    connection.execute("PRAGMA query_only = on")
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await rig.pusher.step(rig.clock())
+    connection.execute("PRAGMA query_only = off")
+    await rig.push()
+    assert rig.receivers.posted() == [public(message_id)]
+    assert await rig.outcomes() == ["acked"]
+
+
+@on_the_embedded_store
+async def test_what_could_not_be_claimed_is_claimed_when_the_store_is_back(rig: PushRig) -> None:
+    made = await rig.subscribe()
+    await rig.pusher.step(rig.clock())
+    await rig.hand.publish(b"1")
+    connection = driver(rig.store)
+    connection.execute("PRAGMA query_only = on")
+    assert rig.pusher.stir(made.queue_id)
+    with pytest.raises(Unavailable):
+        await rig.pusher.step(rig.clock())
+    connection.execute("PRAGMA query_only = off")
+    await rig.pusher.step(rig.clock())
+    await until(lambda: rig.pusher.in_flight == 0)
+    assert len(rig.receivers.requests) == 1
+
+
 async def test_only_a_queue_with_subscriptions_is_stirred(rig: PushRig) -> None:
     made = await rig.subscribe()
     other = await rig.hand.make("other")
@@ -446,3 +497,56 @@ async def test_a_thousand_idle_subscriptions_cost_two_reads_a_second(rig: PushRi
         assert len(asked) == 2
     finally:
         connection.exec_trace = None
+
+
+async def test_a_subscription_made_while_others_are_looked_at_is_not_overlooked(rig: PushRig) -> None:
+    await rig.subscribe("a", queue="x")
+    await rig.pusher.step(rig.clock())
+    await rig.hand.publish(b"1", queue="x")
+    await rig.hand.publish(b"2", queue="y")
+    store = rig.core.store.subscriptions
+    first = asyncio.create_task(rig.pusher.step(rig.clock.advance(SECOND)))
+    await rig.subscribe("b", queue="y")
+    rig.pusher.reread()
+    await first
+    assert len(await store.queues()) == 2
+    await rig.pusher.step(rig.clock())
+    await until(lambda: rig.pusher.in_flight == 0)
+    assert sorted(rig.receivers.hosts()) == ["a", "b"]
+
+
+async def test_where_a_push_has_ended_the_next_one_begins_at_once(rig: PushRig) -> None:
+    await rig.subscribe(max_concurrency=2)
+    await rig.hand.publish(*[b"1"] * 6)
+    for steps in (1, 2, 3):
+        await rig.pusher.step(rig.clock())
+        await until(lambda: rig.pusher.in_flight == 0)
+        assert len(rig.receivers.requests) == 2 * steps
+
+
+async def test_those_who_found_no_seat_are_next_when_one_is_free(rig: PushRig) -> None:
+    pusher = rig.another(seats=1)
+    for host in ("a", "b", "c"):
+        await rig.subscribe(host, queue=host)
+        await rig.hand.publish(b"1", queue=host)
+    for steps in (1, 2, 3):
+        await pusher.step(rig.clock())
+        await until(lambda: pusher.in_flight == 0)
+        assert len(rig.receivers.requests) == steps
+    assert sorted(rig.receivers.hosts()) == ["a", "b", "c"]
+
+
+async def test_the_tide_hears_of_leases_and_of_back_off(rig: PushRig) -> None:
+    await rig.subscribe(timeout_seconds=60)
+    rig.receivers.answer("a", 500)
+    await rig.hand.publish(b"1")
+    await rig.push()
+    assert rig.hand.bench.wakes.tides == [START + 65 * SECOND, START + 5 * SECOND]
+
+
+async def test_a_paused_queue_asks_for_no_claim(rig: PushRig) -> None:
+    await rig.subscribe()
+    await rig.hand.publish(b"1")
+    assert len(await rig.store.pushes.wanted(rig.clock(), None)) == 1
+    await queues.pause(rig.core, rig.clock(), PROJECT, "q", None, paused=True)
+    assert await rig.store.pushes.wanted(rig.clock(), None) == []

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import re
 
-from mainspring.core.events import AttemptEnded, Fired, LoopFailed
+from mainspring.core.events import (
+    AttemptEnded,
+    Fired,
+    LeasesExpired,
+    LoopFailed,
+    MessagesPublished,
+    MessagesReceived,
+    MessagesSettled,
+    QueueDeadLettered,
+)
 from mainspring.observe.metrics import Metrics
 
 
@@ -30,6 +39,25 @@ def test_answers_are_counted_by_operation_and_status_and_by_length() -> None:
     assert buckets['le="+Inf"'] == 3
     assert series(metrics, "mainspring_request_seconds_count") == {"": 3}
     assert series(metrics, "mainspring_request_seconds_sum") == {"": 40.0024}
+
+
+def test_messages_are_counted_as_they_go() -> None:
+    metrics = Metrics()
+    for event in (
+        MessagesPublished(messages=5),
+        MessagesReceived(messages=4),
+        MessagesSettled(verb="ack", messages=2),
+        MessagesSettled(verb="nack", messages=1),
+        LeasesExpired(messages=1),
+        QueueDeadLettered(project="default", queue="q", messages=1),
+    ):
+        metrics.on_event(event)
+    assert series(metrics, "mainspring_messages_published_total") == {"": 5}
+    assert series(metrics, "mainspring_messages_received_total") == {"": 4}
+    settled = series(metrics, "mainspring_messages_settled_total")
+    assert settled == {'verb="ack"': 2, 'verb="nack"': 1, 'verb="release"': 0, 'verb="extend"': 0}
+    assert series(metrics, "mainspring_messages_leases_expired_total") == {"": 1}
+    assert series(metrics, "mainspring_messages_dead_lettered_total") == {"": 1}
 
 
 def test_a_bound_belongs_to_its_own_bucket() -> None:

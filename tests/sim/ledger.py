@@ -56,7 +56,8 @@ def at_every_moment(world: World) -> list[str]:
         "half over": HALF_OVER,
     }
     wrong = [f"{what}: {row}" for what, question in questions.items() for row in ask(question)]
-    mine = {*world.dispatcher._flying, *(result.claim.run_id for result in world.dispatcher._ended)}
+    flying = {run_id for run_id, _ in world.dispatcher._flying}
+    mine = {*flying, *(result.claim.run_id for result in world.dispatcher._ended)}
     wrong += [f"running without an owner: {run_id}" for (run_id,) in ask(RUNNING) if run_id not in mine]
     [(calls, failures)] = ask(CALLS)
     return wrong + ([f"{calls} calls about {failures} failures"] if calls != failures else [])

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from itertools import count
 from typing import Any, ClassVar, TypeVar
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -185,26 +186,23 @@ class QueueMachine(RuleBasedStateMachine):
         since, said, standing = self.answers.get(key or "", (0, b"", []))
         if key is not None and since and now - since < IDEMPOTENCY_WINDOW:
             if said != body:
-                try:
+                with pytest.raises(Invalid) as refused:
                     self.run(work)
-                except Invalid as refused:
-                    assert refused.code == "IDEMPOTENCY_MISMATCH"
-                    return
-                raise AssertionError("another body under the same key")
+                assert refused.value.code == "IDEMPOTENCY_MISMATCH"
+                return
             assert json.loads(replay(self.run(work))) == standing
             return
         done = self.run(work)
         assert isinstance(done, Published)
         rank = 9 - priority if box.priorities else 9
         real = list(done.ids)
-        fresh = [one for at, one in enumerate(real) if one not in real[:at]]
         items = [
             (one, Item(one, content, rank, group, now + delay * SECOND if delay else 0), dedup)
             for one, content in zip(real, contents, strict=True)
         ]
         in_box = len(box.items)
         assert box.publish(now, items) == real
-        assert len(fresh) == many or dedup is not None
+        assert len(set(real)) == many or dedup is not None
         self.published += len(box.items) - in_box
         if key is not None:
             self.answers[key] = (now, body, real)
@@ -304,7 +302,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert one.letter is not None
             source, one.letter = one.letter.source, None
             one.failures = one.visible_at = 0
-            one.hidden = False
+            one.hidden, one.since = False, now
             source.add(one, now)
 
     def purge(self, at: int, now: bool) -> None:
@@ -321,12 +319,10 @@ class QueueMachine(RuleBasedStateMachine):
         box = self.box(at)
         work = queues.delete(self.hand.core, self.hand.project, box.name, None)
         if any(one.named is box for one in self.boxes.values()):
-            try:
+            with pytest.raises(Conflict) as refused:
                 self.run(work)
-            except Conflict as refused:
-                assert refused.code == "QUEUE_IN_USE"
-                return
-            raise AssertionError("somebody's dead letters go there")
+            assert refused.value.code == "QUEUE_IN_USE"
+            return
         done = self.run(work)
         assert isinstance(done, Edited)
         assert done.purged == len(box.items)
@@ -397,10 +393,8 @@ class QueueMachine(RuleBasedStateMachine):
         """Leave nothing that a later life could meet."""
 
         async def work() -> None:
-            for at in range(2):
-                for name in list(self.boxes):
-                    if at or self.boxes[name].named:
-                        await queues.delete(self.hand.core, self.hand.project, name, None)
+            # First those that name another for their dead letters, then the others.
+            for name in sorted(self.boxes, key=lambda one: self.boxes[one].named is None):
+                await queues.delete(self.hand.core, self.hand.project, name, None)
 
-        self.boxes = dict(sorted(self.boxes.items(), key=lambda one: one[1].named is None))
         self.run(work())

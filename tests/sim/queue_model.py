@@ -24,7 +24,7 @@ class Letter:
 
 @dataclass
 class Item:
-    """A message. `token` is set while it is leased; `group` None: in no group."""
+    """A message. `token` is set while it is leased; `group` None: in no group; `since`: when it was redriven."""
 
     id: int
     payload: bytes
@@ -39,6 +39,7 @@ class Item:
     leased_at: int = 0
     lease_until: int = 0
     letter: Letter | None = None
+    since: int = 0
 
 
 @dataclass(eq=False)
@@ -132,7 +133,7 @@ class Box:
     def outlived(self, now: int) -> list[Item]:
         """What nobody holds and has been kept for too long; dead letters from the day they died."""
         before = now - self.retention
-        gone = [one for one in self.ready() if one.letter is None and ids.made_at(one.id) < before]
+        gone = [one for one in self.ready() if one.letter is None and max(one.since, ids.made_at(one.id)) < before]
         return gone + [one for one in self.items if one.letter and one.token is None and one.letter.at < before]
 
     def stats(self, now: int, letters: int) -> tuple[int, int, int, int, int | None]:

@@ -226,4 +226,3 @@ async def test_what_one_node_did_to_a_queue_the_others_show(database: str, clock
             await queues.delete(here.core, here.project, "q", None)
             with pytest.raises(NotFound):
                 await queues.named(there.core, there.project, "q")
-

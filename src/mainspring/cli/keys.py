@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from mainspring.core.errors import Conflict, NotFound, Unavailable
 from mainspring.settings import from_process
 
 if TYPE_CHECKING:
+    from mainspring.core.audit import Note
     from mainspring.core.ports import Core
 
 
@@ -47,12 +49,20 @@ def _create(args: argparse.Namespace) -> int:
 
     async def straight(core: Core) -> Any:
         from mainspring.core import ids, tokens
+        from mainspring.core.idempotency import noted
         from mainspring.core.model import Key
 
         secret = tokens.new_secret(os.urandom(tokens.SECRET_BYTES))
         scopes = tuple(body.get("scopes") or (scope for scope in tokens.SCOPES if scope != "admin"))
         made = await tokens.create(
-            core, args.clock(), project=args.project, name=args.name, scopes=scopes, valid_until=None, secret=secret
+            core,
+            args.clock(),
+            project=args.project,
+            name=args.name,
+            scopes=scopes,
+            valid_until=None,
+            secret=secret,
+            once=noted(_note(core, "create", args.project)),
         )
         assert isinstance(made, Key)
         key_id = ids.text("key", made.id)
@@ -114,12 +124,14 @@ def _list(args: argparse.Namespace) -> int:
 def _rotate(args: argparse.Namespace) -> int:
     async def straight(core: Core) -> Any:
         from mainspring.core import ids, tokens
+        from mainspring.core.idempotency import noted
         from mainspring.core.limits import HOUR
         from mainspring.core.model import Key
 
         secret = tokens.new_secret(os.urandom(tokens.SECRET_BYTES))
         project, key_id = await _find(core, args.id)
-        made = await tokens.rotate(core, args.clock(), project, key_id, round(args.grace_hours * HOUR), secret)
+        once = noted(_note(core, "rotate", project, args.id))
+        made = await tokens.rotate(core, args.clock(), project, key_id, round(args.grace_hours * HOUR), secret, once)
         assert isinstance(made, Key)
         return {"key": secret, "id": ids.text("key", made.id)}
 
@@ -138,7 +150,7 @@ def _revoke(args: argparse.Namespace) -> int:
         from mainspring.core import tokens
 
         project, key_id = await _find(core, args.id)
-        await tokens.revoke(core, args.clock(), project, key_id)
+        await tokens.revoke(core, args.clock(), project, key_id, _note(core, "revoke", project, args.id))
         return {"id": args.id, "revoked": True}
 
     done = _either(args, lambda: api.call(args, "DELETE", f"/v1/account/keys/revoke/{args.id}"), straight)
@@ -159,6 +171,18 @@ async def _find(core: Core, public: str) -> tuple[str, int]:
         if key.id == key_id:
             return key.project, key.id
     raise NotFound("there is no such key", hint="`mainspring key list` shows them.")
+
+
+def _note(core: Core, verb: str, project: str, *named: str) -> Note:
+    """What the audit log says of a command that was given straight on the store."""
+    from mainspring.core import audit, ids
+    from mainspring.core.model import Key
+
+    def object_of(result: Any) -> str:
+        return "/".join((*named, ids.text("key", result.id)) if isinstance(result, Key) else named)
+
+    mark = partial(core.vault.mark, purpose=audit.PURPOSE)
+    return audit.Note(project, 0, "command line", "", f"account.keys.{verb}", (), "", object_of, mark)
 
 
 def _either(args: argparse.Namespace, remote: Callable[[], Any], straight: Callable[[Core], Awaitable[Any]]) -> Any:

@@ -84,7 +84,7 @@ def _started(server: Server) -> None:
     for host, port in server.addresses:
         _say(f"listening on {url_of(host, port)}")
     if server.secrets.generated:
-        _say(f"the API key is in {server.settings.data / keyring.CREDENTIALS}")
+        _say(f"the API key is in {server.settings.data / keyring.CREDENTIALS}, the super token too")
     elif server.secrets.api_key is None:
         _say(
             f"another node made the API key: it is in {keyring.CREDENTIALS} there, and valid here too. To choose one, "
@@ -106,8 +106,12 @@ def _serve_with_workers(settings: Settings) -> int:
     held = sockets.bind(settings.binds, beside_others=True)
     settings = msgspec.structs.replace(settings, binds=tuple(sockets.addresses(held)))
     secrets = prepare(settings)
-    if secrets.generated:  # all of them offer this one
-        write_credentials(settings.data, Credentials(sockets.url_of(*settings.binds[0]), secrets.api_key))
+    if secrets.generated or secrets.super_generated:  # all of them offer these
+        offered = (
+            secrets.api_key if secrets.generated else None,
+            secrets.super_token if secrets.super_generated else None,
+        )
+        write_credentials(settings.data, Credentials(sockets.url_of(*settings.binds[0]), *offered))
 
     def work(life: int, up: Callable[[], None]) -> int:
         from mainspring.cli.main import refused_code

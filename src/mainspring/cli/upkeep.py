@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import shutil
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -135,6 +137,7 @@ def _doctor(args: argparse.Namespace) -> int:
     from mainspring.cli import api
     from mainspring.core import zone_data
     from mainspring.store.checkup import Finding, examine, examine_shared
+    from mainspring.store.vault import SealedVault
 
     findings: list[Finding] = []
     settings = from_process({"DATA": args.data})
@@ -143,13 +146,16 @@ def _doctor(args: argparse.Namespace) -> int:
     findings.append(
         Finding("free disk space", f"{free / 2**30:.1f} GiB", "less than 1 GiB is left" if free < 2**30 else None)
     )
-    key_file = settings.data / "secret.key"
+    secret_key, key_file = settings.secret_key, settings.data / "secret.key"
     if key_file.exists() and key_file.stat().st_mode & 0o077:
         findings.append(Finding("secret.key", oct(key_file.stat().st_mode & 0o777), "others can read it: chmod 600"))
+    with contextlib.suppress(OSError):
+        secret_key = secret_key or key_file.read_text("ascii").strip()
+    vault = SealedVault(secret_key) if secret_key else None
     if isinstance(settings.database, str):
-        findings += on_shared(settings.database, examine_shared)
+        findings += on_shared(settings.database, partial(examine_shared, vault=vault))
     elif settings.database.exists():
-        findings += examine(settings.database)
+        findings += examine(settings.database, vault)
     else:
         findings.append(Finding("database", "none yet; the first start makes it"))
     try:

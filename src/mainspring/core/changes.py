@@ -8,6 +8,7 @@ import msgspec
 
 from mainspring.core.idempotency import Once
 from mainspring.core.model import CrontabTask, Entry, Key, RunState, Schedule, Target, Trigger
+from mainspring.core.webhooks_model import Outgoing
 
 
 class NewSchedule(msgspec.Struct, frozen=True):
@@ -98,7 +99,8 @@ class FollowUp(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct, frozen=True):
     """How an attempt ended and what becomes of its run.
 
-    `state` `retrying` with `due_at` set means another attempt at that instant; else the run is over.
+    `state` `retrying` with `due_at` set means another attempt at that instant; else the run is over. Of a webhook
+    delivery, `delivery` is what it was sent with, and its target wants to be left alone until `rest_until`.
     """
 
     claim: Claim
@@ -110,6 +112,8 @@ class Result(msgspec.Struct, frozen=True):
     body: bytes | None
     error: str | None
     follow_up: FollowUp | None = None
+    delivery: Outgoing | None = None
+    rest_until: int = 0
 
 
 class Fired(msgspec.Struct, frozen=True):

@@ -65,16 +65,24 @@ class TooLarge(Refused):
 
 
 class LimitExceeded(Refused):
-    """Too much for now; `retry_after_s` (>= 1) says when to come back."""
+    """Too much for now; `retry_after_s` (>= 1) says when to come back, `limit` how many requests a key has in all."""
 
     code = "RATE_LIMITED"
     retryable = True
 
     def __init__(
-        self, message: str, *, retry_after_s: int = 1, hint: str = "", field: str | None = None, code: str | None = None
+        self,
+        message: str,
+        *,
+        retry_after_s: int = 1,
+        hint: str = "",
+        field: str | None = None,
+        code: str | None = None,
+        limit: int | None = None,
     ) -> None:
         super().__init__(message, hint=hint, field=field, code=code)
         self.retry_after_s = max(1, retry_after_s)
+        self.limit = limit
 
 
 class Unavailable(Refused):

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from mainspring.core.audit import Note
 from mainspring.core.errors import Invalid
 from mainspring.core.limits import IDEMPOTENCY_KEY_CHARS_MAX
 
@@ -14,7 +15,8 @@ from mainspring.core.limits import IDEMPOTENCY_KEY_CHARS_MAX
 class Once(msgspec.Struct, frozen=True):
     """An idempotency key with what must agree. Scope: project + operation (with the path's id) + key, for 24 h.
 
-    `answer` renders the result in the form to be replayed; the store keeps it in the transaction of the effect.
+    `answer` renders the result in the form to be replayed; the store keeps it in the transaction of the effect, and
+    what the audit log says of it (`note`). A write that is only noted has an empty key (see `noted`).
     """
 
     project: str
@@ -22,6 +24,7 @@ class Once(msgspec.Struct, frozen=True):
     key: str
     body_hash: bytes
     answer: Callable[[Any], Answer]
+    note: Note | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -29,6 +32,15 @@ class Answer(msgspec.Struct, frozen=True):
 
     full: bytes
     bare: bytes | None = None
+
+
+def noted(note: Note) -> Once:
+    """For a write without an idempotency key of which the audit log is to know."""
+    return Once(note.project, note.operation, "", b"", _no_answer, note)
+
+
+def _no_answer(_: object) -> Answer:
+    return Answer(b"")
 
 
 class Replay(msgspec.Struct, frozen=True):

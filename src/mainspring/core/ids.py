@@ -8,7 +8,8 @@ from __future__ import annotations
 
 EPOCH = 1_577_836_800_000
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_VALUE = {letter: value for value, letter in enumerate(_ALPHABET)}
+_DIGITS = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _LENGTH = 13
 _COUNTER_BITS = 12
 _NODE_BITS = 10
@@ -61,24 +62,19 @@ def made_at(key: int) -> int:
 
 def text(prefix: str, key: int) -> str:
     """The public id: the prefix and 13 Crockford base-32 letters, which sort as the keys do."""
-    letters = []
-    for _ in range(_LENGTH):
-        letters.append(_ALPHABET[key & 31])
-        key >>= 5
-    return prefix + "_" + "".join(reversed(letters))
+    return (
+        f"{prefix}_{_PAIRS[key >> 55]}{_PAIRS[key >> 45 & 1023]}{_PAIRS[key >> 35 & 1023]}{_PAIRS[key >> 25 & 1023]}"
+        f"{_PAIRS[key >> 15 & 1023]}{_PAIRS[key >> 5 & 1023]}{_ALPHABET[key & 31]}"
+    )
 
 
 def key_of(prefix: str, public: str) -> int | None:
     """The row key of a public id, or None when it is not one of this prefix."""
     head, _, tail = public.partition("_")
-    if head != prefix or len(tail) != _LENGTH:
+    # What is left of a text without its letters is what does not belong there.
+    if head != prefix or len(tail) != _LENGTH or tail.strip(_ALPHABET):
         return None
-    key = 0
-    for letter in tail:
-        value = _VALUE.get(letter)
-        if value is None:
-            return None
-        key = key << 5 | value
+    key = int(tail.translate(_DIGITS), 32)
     return key if key <= KEY_MAX else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from mainspring.core.errors import Invalid
 from mainspring.core.limits import INSTANT_MAX
@@ -15,7 +16,13 @@ _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?([Z
 
 def iso(instant: int) -> str:
     """ISO-8601 UTC with milliseconds and `Z`."""
-    return (_EPOCH + instant * _MS).strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant % 1000:03d}Z"
+    seconds, ms = divmod(instant, 1000)
+    return f"{_to_the_second(seconds)}.{ms:03d}Z"
+
+
+@lru_cache(4096)
+def _to_the_second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def parse_iso(value: str, field: str) -> int:

@@ -253,10 +253,8 @@ def _token(told: Told) -> int | None:
     """The token in a receipt; one that no lease has when it is not the receipt of this message."""
     if told.receipt is None:
         return None
-    id_part, token_part = told.receipt[:-_LETTERS], told.receipt[-_LETTERS:]
-    if ids.key_of(_RECEIPT, id_part) != _message_key(told.message_id):
-        return _NO_TOKEN
-    token = ids.key_of("", "_" + token_part)
+    mine, letters = told.receipt[:-_LETTERS], told.receipt[-_LETTERS:]
+    token = ids.key_of("", "_" + letters) if mine == f"{_RECEIPT}_{told.message_id.removeprefix('msg_')}" else None
     return _NO_TOKEN if token is None else token
 
 

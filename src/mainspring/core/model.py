@@ -9,7 +9,7 @@ import msgspec
 Overlap = Literal["allow", "skip", "queue"]
 Catchup = Literal["latest", "skip", "all"]
 ScheduleKind = Literal["cron", "task"]
-RunKind = Literal["cron", "task", "failure"]
+RunKind = Literal["cron", "task", "failure", "webhook"]
 Trigger = Literal["schedule", "manual", "catchup", "replay"]
 RunState = Literal["queued", "running", "retrying", "succeeded", "failed", "cancelled"]
 GapOutcome = Literal["skipped", "missed"]
@@ -213,7 +213,8 @@ class Key(msgspec.Struct, frozen=True):
     """One credential of any door: a REST key, a JSON-RPC token, the super token. The secret itself is not kept.
 
     `scopes` are REST scopes, `limits` the JSON-RPC scope and permission lists; a credential may carry both.
-    `lookup` is the public half of a `key:secret` token; REST keys are found by their digest.
+    `lookup` is the public half of a `key:secret` token, `digest` that of the whole; REST keys are found by their
+    digest. `username` and `password` (its slow hash) are another way to say which token is meant.
     """
 
     id: int
@@ -232,14 +233,19 @@ class Key(msgspec.Struct, frozen=True):
     last_used_at: int | None
     revoked_at: int | None
     bootstrap: bool
+    username: str | None = None
+    password: bytes | None = None
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who is calling, after authentication."""
+    """Who is calling, after authentication. `shown`: the part of the key that may be shown; `barred`: operations that
+    it may not do whatever its scopes."""
 
     key_id: int
     project: str
     scopes: frozenset[str]
+    shown: str = ""
+    barred: frozenset[str] = frozenset()
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from mainspring.core.audit import Asked, AuditEntry, Mark, Note
 from mainspring.core.changes import Change, Claim, Fired, ManualRun, NewKey, NewSchedule, Result, Stale
 from mainspring.core.events import Emit
 from mainspring.core.idempotency import Replay
@@ -34,6 +35,7 @@ from mainspring.core.queue_model import (
 )
 from mainspring.core.seats import Seats
 from mainspring.core.timing import Due, Plan
+from mainspring.core.webhooks_ports import WebhookSlice
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -149,6 +151,10 @@ class Vault(Protocol):
 
     def unseal(self, sealed: bytes, purpose: str) -> bytes: ...
 
+    def mark(self, plain: bytes, purpose: str) -> bytes:
+        """A keyed hash, which shows later that nobody without the key has changed `plain`."""
+        ...
+
 
 class ScheduleSlice(Protocol):
     """Schedules, as `store/schedules.py` keeps them."""
@@ -213,7 +219,31 @@ class CredentialSlice(Protocol):
 
     async def expire(self, project: str, key_id: int, valid_until: int) -> None: ...
 
-    async def revoke(self, project: str, key_id: int, now: int) -> bool: ...
+    async def revoke(self, project: str, key_id: int, now: int, note: Note | None = None) -> bool: ...
+
+    async def token_by_lookup(self, name: str) -> Key | None: ...
+
+    async def token_by_username(self, name: str) -> Key | None: ...
+
+    async def token_named(self, name: str) -> Key | None: ...
+
+    async def tokens(self, after: int, limit: int) -> list[Key]: ...
+
+    async def edit_token(self, key_id: int, limits: bytes, scopes: tuple[str, ...]) -> bool: ...
+
+    async def delete_token(self, key_id: int) -> bool: ...
+
+    async def set_password(self, key_id: int, password: bytes) -> bool: ...
+
+    async def set_digest(self, key_id: int, digest: bytes) -> bool: ...
+
+
+class AuditSlice(Protocol):
+    """The audit log, as `store/audit.py` keeps it."""
+
+    async def page(self, asked: Asked) -> list[AuditEntry]: ...
+
+    async def prune(self, now: int, days: int, mark: Mark) -> int: ...
 
 
 class QueueSlice(Protocol):
@@ -255,6 +285,10 @@ class UpkeepSlice(Protocol):
 
     async def ping(self) -> None: ...
 
+    async def get_meta(self, name: str) -> str | None: ...
+
+    async def keep_meta(self, name: str, value: str) -> str: ...
+
     async def counts(self) -> dict[str, int]: ...
 
     async def prune_idempotency(self, now: int) -> int: ...
@@ -287,6 +321,9 @@ class Store(Protocol):
     def credentials(self) -> CredentialSlice: ...
 
     @property
+    def audit(self) -> AuditSlice: ...
+
+    @property
     def upkeep(self) -> UpkeepSlice: ...
 
     @property
@@ -306,6 +343,9 @@ class Store(Protocol):
 
     @property
     def pushes(self) -> PushSlice: ...
+
+    @property
+    def webhooks(self) -> WebhookSlice: ...
 
     async def recall(self, now: int, project: str, operation: str, key: str, body_hash: bytes) -> Replay | None:
         """The answer kept for an idempotency key, None for a new one. Raises the refusal for another body."""

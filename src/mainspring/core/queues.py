@@ -174,7 +174,7 @@ async def update(
 
     def edit(queue: Queue) -> QueueEdit:
         if draft.type not in (UNSET, None, queue.type):
-            raise Invalid(
+            raise Conflict(
                 f"{name} is a {queue.type} queue, and stays one",
                 hint="Create another queue of the other type.",
                 field="type",

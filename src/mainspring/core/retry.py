@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from mainspring.core.limits import BACKOFF_FACTOR, BACKOFF_FIRST, BACKOFF_MAX, JITTER, RETRY_AFTER_MAX
+from mainspring.core.limits import (
+    BACKOFF_FACTOR,
+    BACKOFF_FIRST,
+    BACKOFF_MAX,
+    DELIVERY_DELAYS,
+    JITTER,
+    RETRY_AFTER_MAX,
+)
 from mainspring.core.model import Target
 
 
@@ -23,10 +30,25 @@ def next_attempt_at(target: Target, attempt: int, now: int, retry_after_ms: int 
     """
     if attempt > target.retry:
         return None
-    if target.retry_delays_ms is not None:
-        delay = target.retry_delays_ms[min(attempt, len(target.retry_delays_ms)) - 1] if target.retry_delays_ms else 0
-    else:
-        delay = round(backoff(attempt) * (1 - JITTER + 2 * JITTER * dice))
-    if retry_after_ms is not None:
-        delay = max(delay, min(retry_after_ms, RETRY_AFTER_MAX))
-    return now + delay
+    return now + _at_least(_delay(target, attempt, backoff(attempt), dice), retry_after_ms)
+
+
+def next_delivery_at(target: Target, attempt: int, now: int, retry_after_ms: int | None, dice: float) -> int | None:
+    """The same for a webhook delivery, whose default delays are the list of Standard Webhooks 1.0.0 ("Delivery
+    attempts"), each with +-10 % jitter; the last one is repeated. `attempt` counts those that cost a retry."""
+    if attempt > target.retry:
+        return None
+    listed = DELIVERY_DELAYS[min(attempt, len(DELIVERY_DELAYS)) - 1]
+    return now + _at_least(_delay(target, attempt, listed, dice), retry_after_ms)
+
+
+def _delay(target: Target, attempt: int, default: int, dice: float) -> int:
+    """The delay of the target's own list, else the default with its jitter."""
+    listed = target.retry_delays_ms
+    if listed is not None:
+        return listed[min(attempt, len(listed)) - 1] if listed else 0
+    return round(default * (1 - JITTER + 2 * JITTER * dice))
+
+
+def _at_least(delay: int, retry_after_ms: int | None) -> int:
+    return delay if retry_after_ms is None else max(delay, min(retry_after_ms, RETRY_AFTER_MAX))

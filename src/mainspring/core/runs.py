@@ -15,19 +15,24 @@ from mainspring.core.drafts import opened_headers
 from mainspring.core.errors import NotFound
 from mainspring.core.forms import CONTENT_TYPE, form_of
 from mainspring.core.headers import outbound_headers
-from mainspring.core.instants import iso
 from mainspring.core.model import Attempt, Expect, LoggedAttempt, Page, Run, RunState, Target
 from mainspring.core.ports import Core, Outcome, Request, Vault
 from mainspring.core.urls import origin_of
+from mainspring.core.webhooks_events import body_of, run_failed
+from mainspring.core.webhooks_model import Outgoing
 
 EMPTY = b"{}"
+EARLIER_PURPOSE = "earlier secrets"
 INTERRUPTED = "interrupted"
 _BODILESS = frozenset({"GET", "DELETE"})
 _TIES = 64
 
 
-def request(vault: Vault, claim: Claim, target: Target, now: int) -> Request:
-    """The request of one attempt, signed with this attempt's timestamp; the body is the accepted one, byte for byte."""
+def request(vault: Vault, claim: Claim, target: Target, now: int, delivery: Outgoing | None = None) -> Request:
+    """The request of one attempt, signed with this attempt's timestamp; the body is the accepted one, byte for byte.
+
+    A webhook delivery is named as one, and signed with the secrets before the present one while those are valid.
+    """
     body = claim.payload if claim.payload is not None else target.payload
     if body is None:
         body = b"" if target.method in _BODILESS else EMPTY
@@ -47,16 +52,29 @@ def request(vault: Vault, claim: Claim, target: Target, now: int) -> Request:
         custom["Content-Type"] = CONTENT_TYPE
     headers = outbound_headers(
         version=__version__,
-        run_id=ids.text("run", claim.run_id),
+        run_id=ids.text("run" if delivery is None else "dlv", claim.run_id),
         attempt=claim.attempt,
         scheduled_for=claim.scheduled_for,
         now=now,
         body=body,
         custom=tuple(custom.items()),
-        secrets=() if target.secret is None else (vault.unseal(target.secret, "secret").decode(),),
+        secrets=_secrets(vault, target, delivery, now),
         style=target.signature_style,
+        webhook_id=None if delivery is None else ids.text("dlv", delivery.webhook_id),
+        idempotency_key=None if delivery is None else ids.text("dlv", delivery.webhook_id),
     )
     return Request(target.method, target.address, headers, body, target.timeout_ms, _kept(target))
+
+
+def _secrets(vault: Vault, target: Target, delivery: Outgoing | None, now: int) -> tuple[str, ...]:
+    """The secrets to sign with, newest first."""
+    if target.secret is None:
+        return ()
+    present = vault.unseal(target.secret, "secret").decode()
+    if delivery is None or delivery.earlier is None or (delivery.earlier_until or 0) <= now:
+        return (present,)
+    kept = msgspec.json.decode(vault.unseal(delivery.earlier, EARLIER_PURPOSE), type=list[tuple[str, int]])
+    return (present, *(secret for secret, until in kept if until > now))
 
 
 def _kept(target: Target) -> int:
@@ -65,16 +83,37 @@ def _kept(target: Target) -> int:
     return limits.RESPONSE_BYTES_MAX if searched else limits.RESPONSE_KEPT_BYTES
 
 
-def after(claim: Claim, target: Target, outcome: Outcome, dice: float) -> Result:
+def after(claim: Claim, target: Target, outcome: Outcome, dice: float, delivery: Outgoing | None = None) -> Result:
     """What becomes of the run: over, or another attempt. `dice` (0 <= dice < 1) is the jitter."""
     error = _judge(target.expect, outcome)
+    if delivery is not None:
+        return _after_delivery(claim, target, outcome, error, dice, delivery)
     due_at = None
     if error is not None and outcome.kind != "forbidden":
         due_at = retry.next_attempt_at(target, claim.attempt, outcome.ended_at, outcome.retry_after_ms, dice)
     return _result(claim, target, outcome, error, due_at)
 
 
-def interrupted(run: Run, target: Target, now: int) -> Result:
+def _after_delivery(
+    claim: Claim, target: Target, outcome: Outcome, error: str | None, dice: float, delivery: Outgoing
+) -> Result:
+    """What becomes of a webhook delivery. A probe that failed costs it no retry: it waits until its target may be
+    tried again, though no longer than 5 days in all. 410 is the end."""
+    due_at, now = None, outcome.ended_at
+    if error is not None and outcome.kind != "forbidden" and outcome.status != 410:
+        if not delivery.probe:
+            counted = claim.attempt - delivery.uncounted
+            due_at = retry.next_delivery_at(target, counted, now, outcome.retry_after_ms, dice)
+        elif now - ids.made_at(claim.run_id) < limits.ENDPOINT_FAILING_MAX:
+            due_at = now
+    rest_until = 0
+    if outcome.status in (429, 503) and outcome.retry_after_ms is not None:
+        rest_until = now + min(max(outcome.retry_after_ms, limits.SECOND), limits.RETRY_AFTER_MAX)
+    result = _result(claim, target, outcome, error, due_at)
+    return msgspec.structs.replace(result, delivery=delivery, rest_until=rest_until)
+
+
+def interrupted(run: Run, target: Target, now: int, delivery: Outgoing | None = None) -> Result:
     """A run found running after its lease: the attempt counts; with retries left it is sent again at once."""
     claim = Claim(
         run_id=run.id,
@@ -89,8 +128,10 @@ def interrupted(run: Run, target: Target, now: int) -> Result:
         attempt=run.attempt,
         started_at=run.attempt_started_at or run.started_at,
     )
-    due_at = now if run.attempt <= target.retry else None
-    return _result(claim, target, Outcome(kind="connection", ended_at=now), INTERRUPTED, due_at)
+    counted = run.attempt - (0 if delivery is None else delivery.uncounted)
+    due_at = now if counted <= target.retry else None
+    result = _result(claim, target, Outcome(kind="connection", ended_at=now), INTERRUPTED, due_at)
+    return msgspec.structs.replace(result, delivery=delivery)
 
 
 def _judge(expect: Expect | None, outcome: Outcome) -> str | None:
@@ -133,23 +174,7 @@ def _failure_call(claim: Claim, target: Target, outcome: Outcome, error: str | N
     """The call to `on_failure_webhook`, once, when a run has finally failed."""
     if target.on_failure is None:
         return None
-    prefix = "task" if claim.kind == "task" else "cron"
-    event = {
-        "id": ids.text("evt", claim.run_id),
-        "type": "cron.run.failed",
-        "event": "cron.run.failed",
-        "timestamp": iso(outcome.ended_at),
-        "data": {
-            "run_id": ids.text("run", claim.run_id),
-            "cron_id": None if claim.schedule_id is None else ids.text(prefix, claim.schedule_id),
-            "state": "failed",
-            "trigger": claim.trigger,
-            "scheduled_for": iso(claim.scheduled_for),
-            "attempt": claim.attempt,
-            "response_status": outcome.status,
-            "error": error,
-        },
-    }
+    event = run_failed(claim, outcome.ended_at, outcome.status, error)
     return FollowUp(
         project=claim.project,
         target=Target(
@@ -168,7 +193,7 @@ def _failure_call(claim: Claim, target: Target, outcome: Outcome, error: str | N
             expect=None,
             on_failure=None,
         ),
-        payload=msgspec.json.encode(event),
+        payload=body_of(claim.run_id, event.type, event.at, event.data),
     )
 
 
@@ -179,11 +204,12 @@ async def get(core: Core, project: str, run_id: int) -> tuple[Run, list[Attempt]
         raise NotFound("there is no such run", hint="List the runs to see their ids.")
     run, attempts = found
     if not attempts and run.attempt == 1 and run.finished_at is not None:
-        attempts = [_only_attempt(run)]
+        attempts = [only_attempt(run)]
     return run, attempts
 
 
-def _only_attempt(run: Run) -> Attempt:
+def only_attempt(run: Run) -> Attempt:
+    """The one attempt of a run that ended with its first; it is kept on the run's own row."""
     assert run.finished_at is not None
     return Attempt(
         run_id=run.id,

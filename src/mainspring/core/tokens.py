@@ -6,12 +6,14 @@ import hashlib
 import hmac
 import zlib
 
-from mainspring.core import limits
+from mainspring.core import limits, permissions
+from mainspring.core.audit import Note
 from mainspring.core.changes import NewKey
 from mainspring.core.errors import Forbidden, Invalid, NotFound, Unauthorized
 from mainspring.core.idempotency import Once, Replay
 from mainspring.core.model import Key, Page, Principal
 from mainspring.core.ports import Core
+from mainspring.core.rate import Buckets
 
 SCOPES = (
     "cron:read",
@@ -26,6 +28,8 @@ SCOPES = (
 PREFIX = "msk_"
 BOOTSTRAP_PROJECT = "default"
 SECRET_BYTES = 24
+# To write and to delete are two rights of tokens, one scope of keys.
+_DELETES: frozenset[str] = frozenset({"cron.delete"})
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -71,7 +75,13 @@ async def authenticate(core: Core, now: int, secret: str) -> Principal:
             "a valid API key is needed",
             hint="Send it as `Authorization: Bearer <key>`; `mainspring key list` shows them.",
         )
-    return Principal(key_id=key.id, project=key.project, scopes=frozenset(key.scopes))
+    barred = _DELETES if key.kind == "token" and key.limits is not None and not _may_delete(key.limits) else frozenset()
+    return Principal(key.id, key.project, frozenset(key.scopes), key.shown, barred)
+
+
+def _may_delete(kept: bytes) -> bool:
+    held = permissions.from_stored(kept)
+    return permissions.allows(held, (permissions.EVERYWHERE,), (permissions.Permission("crontab", "delete"),))
 
 
 def require(principal: Principal, *scopes: str) -> None:
@@ -80,6 +90,14 @@ def require(principal: Principal, *scopes: str) -> None:
         raise Forbidden(
             f"this key lacks the scope {' or '.join(scopes)}",
             hint="Use a key that has it; `mainspring key create --scopes`.",
+        )
+
+
+def require_not_barred(principal: Principal, operation: str) -> None:
+    """Raises `Forbidden` for an operation that is more than the caller's token allows."""
+    if operation in principal.barred:
+        raise Forbidden(
+            f"this token may not do {operation}", hint="Give it the permission to delete in the global scope."
         )
 
 
@@ -120,9 +138,9 @@ async def rotate(
     return made
 
 
-async def revoke(core: Core, now: int, project: str, key_id: int) -> None:
+async def revoke(core: Core, now: int, project: str, key_id: int, note: Note | None = None) -> None:
     """The key is no longer valid. Raises `NotFound` for a key that never was."""
-    if await core.store.credentials.revoke(project, key_id, now):
+    if await core.store.credentials.revoke(project, key_id, now, note):
         return
     if await core.store.credentials.get(project, key_id) is None:
         raise _no_key()
@@ -185,19 +203,30 @@ def _base62(number: int, length: int) -> str:
 
 
 class AuthCache:
-    """Principals by credential for a second, so that a revocation is effective within one on every node."""
+    """Principals by credential for a second, so that a revocation is effective within one on every node.
 
-    def __init__(self, core: Core) -> None:
+    `buckets`: how many requests each key may make through this node, if that is bounded.
+    """
+
+    def __init__(self, core: Core, buckets: Buckets | None = None) -> None:
         self._core = core
+        self.buckets = buckets
         self._known: dict[str, tuple[int, Principal]] = {}
         self.used: dict[int, int] = {}
 
     async def principal(self, now: int, secret: str) -> Principal:
-        """As `authenticate`; notes the use of the key in `used` (id to instant)."""
+        """As `authenticate`; notes the use of the key in `used` (id to instant). Raises `LimitExceeded`."""
         cached = self._known.get(secret)
         # Both bounds: a clock that stepped back an hour must not make a second an hour.
         if cached is not None and now < cached[0] <= now + limits.KEY_CACHE:
-            return cached[1]
+            principal = cached[1]
+        else:
+            principal = await self._looked_up(now, secret)
+        if self.buckets is not None:
+            self.buckets.take(principal.key_id, now)
+        return principal
+
+    async def _looked_up(self, now: int, secret: str) -> Principal:
         principal = await authenticate(self._core, now, secret)
         if len(self._known) >= 10_000:
             self._known.clear()

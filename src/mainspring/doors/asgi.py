@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 
 import msgspec
 
@@ -11,13 +13,19 @@ from mainspring.core.errors import NotFound, Refused, Unavailable
 from mainspring.core.ports import Core
 from mainspring.doors.crontab.routes import Crontab
 from mainspring.doors.entrance import Refusal
+from mainspring.doors.jsonrpc import http, openrpc
+from mainspring.doors.jsonrpc.credentials import Credentials
+from mainspring.doors.jsonrpc.dispatch import Rpc
+from mainspring.doors.jsonrpc.websocket import Socket
 from mainspring.doors.rest.answers import JSON_TYPE, encode
 from mainspring.doors.rest.callers import is_local, names_this_machine
 from mainspring.doors.rest.cors import LOOPBACK, App, Cors
 from mainspring.doors.rest.dispatch import Gone, Receive, Rest, Scope, Send, body_of
-from mainspring.doors.rest.pages import Pages, answer, healthz, refuse
+from mainspring.doors.rest.pages import Page, Pages, answer, healthz, refuse
 
 Mounted = Callable[[Scope, bytes, Receive, Send], Awaitable[None]]
+# What belongs to no door yet, and is not for JSON-RPC.
+_RESERVED = (b"/console", b"/worker-route")
 _OF_EVERY_NODE = (b"/healthz", b"/readyz", b"/metrics")
 
 
@@ -75,7 +83,9 @@ class _Application:
             report=door.report,
             primary_key=door.primary_key if door.dev else None,
         )
-        # The doors, by the first part of the path; what no door owns is nobody's.
+        self._rpc = _jsonrpc(door)
+        self._pages.by_path[b"/openrpc.json"] = _document_page(root_path)
+        # The doors, by the first part of the path; what no door owns is for JSON-RPC.
         self._doors: dict[bytes, Mounted] = {b"/v1": rest.answer, b"/crontab": _crontab(door).answer}
         if door.dev and door.echo is not None:
             self._doors[b"/dev"] = self._echo_door
@@ -84,10 +94,13 @@ class _Application:
             self._doors = {}
             self._refusal = Refusal(door.elsewhere, clock)
             self._pages.by_path = {path: self._pages.by_path[path] for path in _OF_EVERY_NODE}
+        self._owned = {*_RESERVED, *self._pages.by_path} - {b"/"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            return await self._socket(scope, receive, send)
         if scope["type"] != "http":
-            return await _not_http(scope, receive, send)
+            return await _not_http(receive, send)
         path = scope["raw_path"]
         if path == b"/healthz" and scope["method"] == "GET":
             return await healthz(scope, receive, send)
@@ -101,6 +114,10 @@ class _Application:
             page = self._pages.by_path.get(path)
             if page is None and self._refusal is not None:
                 return await self._refusal(scope, receive, send)
+            if path == b"/" and scope["method"] == "POST":
+                return await http.answer(self._rpc, scope, receive, send)
+            if page is None and (path if end < 0 else path[:end]) not in self._owned:
+                return await http.answer(self._rpc, scope, receive, send)
             if page is None:
                 raise NotFound("there is nothing at this path", hint="The API is listed under /docs.")
             await self._pages.serve(page, scope, receive, send)
@@ -109,6 +126,12 @@ class _Application:
         except Exception as error:  # noqa: BLE001  # a bug of ours must not reach the caller, and must be told
             self._report(error, "")
             await refuse(scope, send, Refused("something went wrong on this server", hint="The log has more."))
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A socket, on any path, is for JSON-RPC."""
+        if self._refusal is not None:
+            return await self._refusal(scope, receive, send)
+        await Socket(self._rpc, send).serve(receive)
 
     async def _echo_door(self, scope: Scope, path: bytes, receive: Receive, send: Send) -> None:
         """Show what arrives at /dev/echo, and send it back."""
@@ -126,6 +149,27 @@ class _Application:
         self._echo(scope["method"], shown, headers, body)
         received = {"method": scope["method"], "path": shown, "headers": headers, "body": body.decode(errors="replace")}
         await answer(scope, send, 200, [JSON_TYPE], encode(received))
+
+
+def _document_page(root_path: str) -> Page:
+    body = cache(lambda: encode(openrpc.document(root_path)))
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(scope, send, 200, [JSON_TYPE], body())
+
+    return page
+
+
+def _jsonrpc(door: Door) -> Rpc:
+    return Rpc(
+        core=door.core,
+        credentials=Credentials(door.core, door.auth.used),
+        clock=door.clock,
+        ticks=door.ticks or (lambda: door.clock() * 1_000_000),
+        observe=door.observe,
+        report=door.report,
+        dice=os.urandom,
+    )
 
 
 def _crontab(door: Door) -> Crontab:
@@ -156,12 +200,9 @@ def _is_local_program(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
     return b"origin" not in headers and is_local(scope) and names_this_machine(headers)
 
 
-async def _not_http(scope: Scope, receive: Receive, send: Send) -> None:
-    """Other conversations: none is held here, the server's own start and stop is acknowledged."""
-    if scope["type"] == "websocket":
-        await receive()
-        return await send({"type": "websocket.close", "code": 1008})
-    while scope["type"] == "lifespan":
+async def _not_http(receive: Receive, send: Send) -> None:
+    """The server's own start and stop is acknowledged."""
+    while True:
         kind = (await receive())["type"]
         await send({"type": f"{kind}.complete"})
         if kind == "lifespan.shutdown":

@@ -66,7 +66,17 @@ class Refusal:
         self._ids = RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            return await _turn_away(self._refused, receive, send)
         if "/v1/" not in scope["path"]:
             return await refuse(scope, send, self._refused)
         body = refused_body(self._refused, self._ids.next(self._clock()), 0)
         await answer(scope, send, status_of(self._refused), [JSON_TYPE, *refused_headers(self._refused)], body)
+
+
+async def _turn_away(refused: Refused, receive: Receive, send: Send) -> None:
+    """Answer the request for a socket with the refusal instead."""
+    await receive()
+    headers = [JSON_TYPE, *refused_headers(refused)]
+    await send({"type": "websocket.http.response.start", "status": status_of(refused), "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": encode({"error": refused.message})})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
@@ -18,7 +18,8 @@ class Bells:
     himself within a second."""
 
     def __init__(self) -> None:
-        self._waiting: dict[int, deque[_Listener]] = {}
+        # By queue, the longest waiting first.
+        self._waiting: dict[int, OrderedDict[_Listener, None]] = {}
         self._by_holder: dict[int, int] = {}
         self.silent = False
 
@@ -51,7 +52,7 @@ class Bells:
         """So many messages can be had: wake as many consumers."""
         waiting = self._waiting.get(queue_id)
         while waiting and count > 0:
-            waiting.popleft().ring()
+            waiting.popitem(last=False)[0].ring()
             count -= 1
 
     def begin(self, holder: int) -> None:
@@ -65,14 +66,13 @@ class Bells:
                 self._by_holder[holder] = left
 
     def add(self, listener: _Listener) -> None:
-        self._waiting.setdefault(listener.queue_id, deque()).append(listener)
+        self._waiting.setdefault(listener.queue_id, OrderedDict())[listener] = None
 
     def remove(self, listener: _Listener) -> None:
         waiting = self._waiting.get(listener.queue_id)
         if waiting is None:
             return
-        if listener in waiting:
-            waiting.remove(listener)
+        waiting.pop(listener, None)
         if not waiting:
             del self._waiting[listener.queue_id]
 
@@ -146,7 +146,7 @@ class _Listener:
             return False
         self._called = False
         self.rung.clear()
-        self._bells.remove(self)
+        # Last in the row if it was called; its place is its own while it only looks by itself.
         self._bells.add(self)
         return True
 

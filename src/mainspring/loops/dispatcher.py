@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from mainspring.core import queue_targets, runs
 from mainspring.core.changes import Claim, Result
 from mainspring.core.errors import Refused, Unavailable
 from mainspring.core.events import AttemptEnded, Claimed, Rescued, ResultFenced
 from mainspring.core.limits import HEARTBEAT, LEASE, SEATS_PER_ORIGIN, SECOND
-from mainspring.core.model import Target
+from mainspring.core.model import Run, Target
 from mainspring.core.ports import Core, Outcome, Sender
 from mainspring.core.seats import Seats
+from mainspring.core.webhooks_model import Outgoing
 
 LANE = "http"
 _TARGETS_KEPT = 20_000
@@ -71,22 +72,24 @@ class Dispatcher:
             # Writes of other nodes, and clocks that stepped back, may have put work behind the cursor.
             self._seats.reread()
             self._reread_at = now + SECOND
+        gate = await self._core.store.webhooks.deliveries.turn(now)
         claims = await self._core.store.runs.claim(
             now, lane=LANE, node=self._node, lease_until=now + LEASE, seats=self._seats
         )
         if claims:
             self._core.emit(Claimed(runs=len(claims)))
             try:
-                await self._load_targets(claims)
+                outgoing = await self._outgoing(claims)
+                await self._load_targets(claims, outgoing)
             except BaseException:
                 # Claimed but not sent: their leases run out, but their seats must not stay taken.
                 for claim in claims:
                     self._seats.give_back(claim.origin)
                 raise
             for claim in claims:
-                self._launch(claim, now + LEASE)
+                self._launch(claim, now + LEASE, outgoing.get(claim.run_id))
         waiting = await self._core.store.runs.next_waiting(LANE, now)
-        return SECOND if waiting is None else min(SECOND, max(1, waiting - now))
+        return min(gate, SECOND if waiting is None else min(SECOND, max(1, waiting - now)))
 
     async def rescue(self, now: int, *, everything: bool = False) -> int:
         """Take back runs whose lease is over (all running ones at the start of a lone node); returns how many."""
@@ -95,8 +98,10 @@ class Dispatcher:
             mine = [run for run in found if (run.id, run.attempt) not in self._flying]
             if not mine:
                 break
-            targets = await self._core.store.runs.targets(list({run.target_id for run in mine}))
-            results = [runs.interrupted(run, targets[run.target_id], now) for run in mine]
+            outgoing = await self._outgoing(mine)
+            wanted = {run.id: _target_id(outgoing.get(run.id), run.target_id) for run in mine}
+            targets = await self._core.store.runs.targets(list(set(wanted.values())))
+            results = [runs.interrupted(run, targets[wanted[run.id]], now, outgoing.get(run.id)) for run in mine]
             await self._write(now, results)
             rescued += len(mine)
             if len(found) < _RESCUE_BATCH:
@@ -141,31 +146,40 @@ class Dispatcher:
         await self._core.store.runs.renew(self._node, given_up, now - 1)
         return await self.rescue(now)
 
-    def _launch(self, claim: Claim, lease_until: int) -> None:
-        sending = self._send(claim, self._targets[claim.target_id], lease_until)
+    async def _outgoing(self, found: Sequence[Claim] | Sequence[Run]) -> dict[int, Outgoing]:
+        """What is to be known of the webhook deliveries among these, by run."""
+        asked = [_run_id(one) for one in found if one.kind == "webhook"]
+        return await self._core.store.webhooks.deliveries.outgoing(asked) if asked else {}
+
+    def _launch(self, claim: Claim, lease_until: int, delivery: Outgoing | None) -> None:
+        target = self._targets[_target_id(delivery, claim.target_id)]
+        sending = self._send(claim, target, lease_until, delivery)
         task = asyncio.get_running_loop().create_task(sending)
         self._flying[claim.run_id, claim.attempt] = task
 
-    async def _send(self, claim: Claim, target: Target, lease_until: int) -> None:
+    async def _send(self, claim: Claim, target: Target, lease_until: int, delivery: Outgoing | None) -> None:
         try:
-            if target.retry == 0:
-                # Without retries, sent at most once: not before it is on disk that this attempt has begun.
+            if target.retry == 0 or delivery is not None:
+                # Without retries, sent at most once: not before it is on disk that this attempt has begun. Of a
+                # webhook delivery each attempt is on record before it goes out.
                 await self._core.store.runs.durable()
             if self._clock() >= lease_until:
                 # Held up since the claim (a process stopped, a network cut): somebody else may have sent it by now.
                 return
-            outcome = await self._attempt(claim, target)
-            self._ended.append(runs.after(claim, target, outcome, self._dice()))
+            outcome = await self._attempt(claim, target, delivery)
+            self._ended.append(runs.after(claim, target, outcome, self._dice(), delivery))
             self._core.wakeup.dispatcher(hurry=len(self._ended) >= _ENOUGH)
         finally:
             del self._flying[claim.run_id, claim.attempt]
             self._seats.give_back(claim.origin)
 
-    async def _attempt(self, claim: Claim, target: Target) -> Outcome:
+    async def _attempt(self, claim: Claim, target: Target, delivery: Outgoing | None) -> Outcome:
         if target.kind == "queue":
             return await queue_targets.publish(self._everywhere, self._clock, claim, target)
+        if delivery is not None and delivery.stopped is not None:
+            return Outcome(kind="forbidden", ended_at=self._clock(), error=delivery.stopped)
         try:
-            request = runs.request(self._core.vault, claim, target, self._clock())
+            request = runs.request(self._core.vault, claim, target, self._clock(), delivery)
         except Refused as refused:
             return Outcome(kind="forbidden", ended_at=self._clock(), error=refused.message)
         return await self._sender_for(target).send(request)
@@ -208,16 +222,25 @@ class Dispatcher:
             await self._core.store.runs.renew(self._node, list(held), now + LEASE)
         return True
 
-    async def _load_targets(self, claims: list[Claim]) -> None:
+    async def _load_targets(self, claims: list[Claim], outgoing: Mapping[int, Outgoing]) -> None:
         """Targets never change, so they are kept; the ones longest unused go first."""
-        for claim in claims:
-            if claim.target_id in self._targets:
-                self._targets.move_to_end(claim.target_id)
-        missing = list({claim.target_id for claim in claims if claim.target_id not in self._targets})
+        wanted = {_target_id(outgoing.get(claim.run_id), claim.target_id) for claim in claims}
+        for target_id in wanted & self._targets.keys():
+            self._targets.move_to_end(target_id)
+        missing = list(wanted - self._targets.keys())
         for at in range(0, len(missing), _RESCUE_BATCH):
             self._targets.update(await self._core.store.runs.targets(missing[at : at + _RESCUE_BATCH]))
         while len(self._targets) > _TARGETS_KEPT:
             self._targets.popitem(last=False)
+
+
+def _run_id(one: Claim | Run) -> int:
+    return one.run_id if isinstance(one, Claim) else one.id
+
+
+def _target_id(delivery: Outgoing | None, target_id: int) -> int:
+    """A delivery to an endpoint goes to what the endpoint's target is by now."""
+    return target_id if delivery is None else delivery.target_id
 
 
 def _ended(result: Result) -> AttemptEnded:

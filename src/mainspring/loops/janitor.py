@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from mainspring.core.audit import PURPOSE
 from mainspring.core.events import Pruned
-from mainspring.core.limits import MINUTE, PRUNE_BATCH, RETENTION_DAYS_DEFAULT
+from mainspring.core.limits import AUDIT_DAYS_DEFAULT, DELIVERY_DAYS, MINUTE, PRUNE_BATCH, RETENTION_DAYS_DEFAULT
 from mainspring.core.ports import Core
 
 SWEEP = 10 * MINUTE
@@ -13,8 +16,10 @@ BREATH = 50
 class Janitor:
     """step: one bounded removal of each kind. While there is more it comes back after a breath, else in 10 minutes."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, audit_days: int = AUDIT_DAYS_DEFAULT) -> None:
         self._core = core
+        self._audit_days = audit_days
+        self._mark = partial(core.vault.mark, purpose=PURPOSE)
         self._crowded_after = 0
         self._queues_after = 0
         self._pushes_after = 0
@@ -32,13 +37,15 @@ class Janitor:
         leftovers = await self._core.store.tides.prune(now)
         pushes, self._pushes_after = await self._core.store.pushes.prune(now, self._pushes_after)
         pushes += await self._core.store.subscriptions.prune(now)
-        removed = runs + surplus + apart
+        deliveries = await self._core.store.webhooks.deliveries.prune(now, DELIVERY_DAYS)
+        noted = await self._core.store.audit.prune(now, self._audit_days, self._mark)
+        removed = runs + surplus + apart + deliveries
         if removed or gaps or schedules:
             self._core.emit(Pruned(runs=removed, gaps=gaps, schedules=schedules))
-        if removed or gaps or schedules or keys or targets or messages or leftovers or pushes:
+        if removed or gaps or schedules or keys or targets or messages or leftovers or pushes or noted:
             await upkeep.maintain()
-        busy = max(runs, gaps, apart, keys, targets) >= PRUNE_BATCH or schedules > 0 or more_crowded
-        busy = busy or max(leftovers, self._queues_after, self._pushes_after) > 0 or pushes >= PRUNE_BATCH
+        busy = max(runs, gaps, apart, deliveries, keys, targets, noted) >= PRUNE_BATCH or schedules > 0 or more_crowded
+        busy = busy or max(messages, leftovers, self._queues_after, self._pushes_after) > 0 or pushes >= PRUNE_BATCH
         return BREATH if busy else SWEEP
 
     async def _thin_out(self) -> tuple[int, bool]:

@@ -49,6 +49,7 @@ class Pusher:
         self._stirred: set[int] = set()
         self._looked_at = 0
         self._unread = True
+        self._behind = False
         self._flying: dict[asyncio.Task[None], Push] = {}
         self._ended: list[PushResult] = []
         self._hastened = False
@@ -71,35 +72,33 @@ class Pusher:
     async def step(self, now: int) -> int:
         """Write results, then claim and post as far as there is room; ms until everything is looked at again."""
         await self._finish(now)
-        free = self._seats - len(self._flying)
-        if free > 0 and (wanted := await self._wanted(now)):
-            claimed = await self._core.store.pushes.claim(now, wanted, free)
-            if claimed:
-                self._core.emit(MessagesReceived(messages=len(claimed)))
-                self._core.wakeup.tide(min(push.message.lease_until or now for push in claimed))
-            for push in claimed:
-                self._launch(push)
+        if len(self._flying) < self._seats:
+            await self._claim(now, self._seats - len(self._flying))
         return max(1, self._looked_at + POLL - now)
 
-    async def _wanted(self, now: int) -> list[int]:
+    async def _claim(self, now: int, free: int) -> None:
+        everything = self._unread or self._behind
+        self._unread, self._behind = False, True
+        wanted = await self._wanted(now, everything=everything)
+        claimed = await self._core.store.pushes.claim(now, wanted, free) if wanted else []
+        # Without seats for all, and after whatever raises here, the next step does not go by what was stirred.
+        self._behind = len(claimed) >= free
+        if claimed:
+            self._core.emit(MessagesReceived(messages=len(claimed)))
+            self._core.wakeup.tide(min(push.message.lease_until or now for push in claimed))
+        for push in claimed:
+            self._launch(push)
+
+    async def _wanted(self, now: int, *, everything: bool) -> list[int]:
         """Subscriptions with messages and room: of the queues that were stirred, and once a second of all."""
-        if self._unread or not self._looked_at <= now < self._looked_at + POLL:
-            self._unread = False
-            try:
-                self._subscribed = await self._core.store.subscriptions.queues()
-                wanted = await self._core.store.pushes.wanted(now, None) if self._subscribed else []
-            except BaseException:
-                self._unread = True
-                raise
-            self._stirred.clear()
+        store, stirred = self._core.store, self._stirred
+        self._stirred = set()
+        if everything or not self._looked_at <= now < self._looked_at + POLL:
+            self._subscribed = await store.subscriptions.queues()
+            wanted = await store.pushes.wanted(now, None) if self._subscribed else []
             self._looked_at = now
             return wanted
-        stirred, self._stirred = self._stirred, set()
-        try:
-            return await self._core.store.pushes.wanted(now, stirred) if stirred else []
-        except BaseException:
-            self._stirred |= stirred
-            raise
+        return await store.pushes.wanted(now, stirred) if stirred else []
 
     def _launch(self, push: Push) -> None:
         task = asyncio.get_running_loop().create_task(self._post(push))

@@ -54,6 +54,7 @@ async def bury(
         await line_up(tx, moved, now, keys.next(now), tally, arrived)
     else:
         await settle_down(tx, moved, now, tally, arrived)
+    await queues.announcer.announce_dead(tx, now, queue, grave, {row.id: reason for row, reason in rows})
     return {row.id for row, _ in rows}
 
 
@@ -130,7 +131,7 @@ class DeadLetterStore:
                 group_key = group_key_of(group_id or "") if source.type == "fifo" else None
                 arrived.at(source)
                 back.append(out[message_id]._replace(generation=source.generation, failures=0, group_key=group_key))
-        await tx.many("delete_dead", sorted((row.id,) for row in back))
+        await tx.many("mark_redriven", sorted((row.id,) for row in back), now=now)
         await tx.many("move_messages", sorted((row.id, row.generation) for row in back))
         await move_up(tx, first, now, tally, arrived)
         if fifo := [(row, None) for row in back if row.group_key is not None]:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import msgspec
 
+from mainspring.core.audit import Note
 from mainspring.core.changes import NewKey
 from mainspring.core.errors import Refused
 from mainspring.core.idempotency import Replay
 from mainspring.core.ids import KeySource
 from mainspring.core.model import Key, Page
-from mainspring.store import rows
+from mainspring.store import audit, rows
 from mainspring.store.db import Db, Tx, again_after_collisions
 from mainspring.store.once import apply_once
 
@@ -54,7 +55,7 @@ class CredentialStore:
             await tx.hold("hold_bootstrap")
             await tx.fetch("retire_bootstrap", now=now, digest=key.digest, kind=key.kind)
             if await tx.fetch("key_by_digest", digest=key.digest):
-                await tx.fetch("restore_bootstrap", digest=key.digest)
+                await tx.fetch("restore_bootstrap", digest=key.digest, lookup=key.lookup, username=key.username)
             else:
                 await self._insert(tx, now, key)
 
@@ -85,12 +86,14 @@ class CredentialStore:
             await tx.fetch("expire_key", id=key_id, project=project, valid_until=valid_until)
 
     @again_after_collisions
-    async def revoke(self, project: str, key_id: int, now: int) -> bool:
-        """False when there was nothing to revoke."""
+    async def revoke(self, project: str, key_id: int, now: int, note: Note | None = None) -> bool:
+        """False when there was nothing to revoke, and nothing to note."""
         async with self._db.transaction() as tx:
             revoked = await tx.fetch("revoke_key", id=key_id, project=project, now=now)
             if not revoked:
                 await tx.hold("hold_answer")
+            elif note is not None:
+                await audit.write(tx, now, [(note, key_id)])
         return bool(revoked)
 
     @again_after_collisions
@@ -98,3 +101,40 @@ class CredentialStore:
         """Note when credentials were last used (id to instant)."""
         async with self._db.transaction() as tx:
             await tx.many("touch_keys", sorted(used.items()))
+
+    async def token_by_lookup(self, name: str) -> Key | None:
+        found = await self._db.read("token_by_lookup", name=name)
+        return rows.key(found[0]) if found else None
+
+    async def token_by_username(self, name: str) -> Key | None:
+        found = await self._db.read("token_by_username", name=name)
+        return rows.key(found[0]) if found else None
+
+    async def token_named(self, name: str) -> Key | None:
+        """By its key, else by its username."""
+        return await self.token_by_lookup(name) or await self.token_by_username(name)
+
+    async def tokens(self, after: int, limit: int) -> list[Key]:
+        """Tokens with limits, in order of their numbers, those above `after`."""
+        found = await self._db.scan("page_tokens", after=after, limit=limit)
+        return [rows.key(row) for row in found]
+
+    async def edit_token(self, key_id: int, limits: bytes, scopes: tuple[str, ...]) -> bool:
+        """False when there is no such token any more."""
+        return await self._changed(
+            "edit_token", id=key_id, limits=limits.decode(), scopes=msgspec.json.encode(scopes).decode()
+        )
+
+    async def delete_token(self, key_id: int) -> bool:
+        return await self._changed("delete_token", id=key_id)
+
+    async def set_password(self, key_id: int, password: bytes) -> bool:
+        return await self._changed("set_password", id=key_id, password=password)
+
+    async def set_digest(self, key_id: int, digest: bytes) -> bool:
+        return await self._changed("set_digest", id=key_id, digest=digest)
+
+    @again_after_collisions
+    async def _changed(self, query: str, **scalars: object) -> bool:
+        async with self._db.transaction() as tx:
+            return bool(await tx.fetch(query, **scalars))

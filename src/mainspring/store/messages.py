@@ -154,6 +154,7 @@ class MessageStore:
         }
         if not asked:
             return {}
+        await tx.hold("hold_receives", sorted(asked))
         answers: dict[int, list[Message]] = {}
         for queue_id, holder, key, token, told in await tx.fetch_in("find_receives", list(asked), now=now):
             at, ids = asked[queue_id, holder, key], json.loads(told)

@@ -1,14 +1,16 @@
-"""Idempotency inside the transaction of the effect: look the keys up, do the rest, keep their answers."""
+"""Idempotency inside the transaction of the effect: look the keys up, do the rest, keep their answers, and note in the
+audit log what was done."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from mainspring.core.changes import Stale
 from mainspring.core.errors import Refused
 from mainspring.core.idempotency import Once, Replay, mismatch
 from mainspring.core.limits import IDEMPOTENCY_WINDOW, SECRET_REPLAY_WINDOW
+from mainspring.store import audit
 from mainspring.store.db import Db, Row, Tx
 
 T = TypeVar("T")
@@ -29,9 +31,14 @@ async def apply_once(
     A key that occurs twice in one batch takes effect once; the second gets the first one's answer. Refusals
     and stale edits are not kept: the same request may succeed later.
     """
-    keyed = sorted({_scope(once) for item in items if (once := once_of(item)) is not None})
-    if not keyed:
+    onces = [once_of(item) for item in items]
+    if onces.count(None) == len(onces):
         return list(await effect(items))
+    keyed = sorted({_scope(once) for once in onces if once is not None and once.key})
+    if not keyed:
+        made = await effect(items)
+        await _note(tx, now, zip(onces, made, strict=True))
+        return list(made)
     since = now - IDEMPOTENCY_WINDOW
     await tx.hold("hold_keys", keyed, now=now, since=since)
     known = {(row[0], row[1], row[2]): row for row in await tx.fetch_in("find_idempotency", keyed, since=since)}
@@ -39,9 +46,8 @@ async def apply_once(
     fresh: list[int] = []
     first: dict[Scope, int] = {}
     repeats: list[tuple[int, int]] = []
-    for index, item in enumerate(items):
-        once = once_of(item)
-        if once is None:
+    for index, once in enumerate(onces):
+        if once is None or not once.key:
             fresh.append(index)
         elif (row := known.get(_scope(once))) is not None:
             answers[index] = _replay(once.body_hash, row, now)
@@ -53,18 +59,29 @@ async def apply_once(
     kept: dict[int, Row] = {}
     for index, result in zip(fresh, results, strict=True):
         answers[index] = result
-        once = once_of(items[index])
-        if once is not None and not isinstance(result, Refused | Stale):
+        once = onces[index]
+        if once is not None and once.key and not isinstance(result, Refused | Stale):
             answer = once.answer(result)
             kept[index] = (*_scope(once), once.body_hash, answer.full, answer.bare, now)
     if kept:
         await tx.many("insert_idempotency", [row[:6] for row in kept.values()], now=now)
     for index, earlier in repeats:
-        once = once_of(items[index])
+        once = onces[index]
         assert once is not None
         refused = answers[earlier]
         answers[index] = _replay(once.body_hash, kept[earlier], now) if earlier in kept else refused
+    await _note(tx, now, zip((onces[index] for index in fresh), results, strict=True))
     return [answer for answer in answers if answer is not None]
+
+
+async def _note(tx: Tx, now: int, done: Iterable[tuple[Once | None, object]]) -> None:
+    """Tell the audit log what has taken effect."""
+    noted = [
+        (once.note, result)
+        for once, result in done
+        if once is not None and once.note is not None and not isinstance(result, Refused | Stale)
+    ]
+    await audit.write(tx, now, noted)
 
 
 async def recall(db: Db, now: int, scope: Scope, body_hash: bytes) -> Replay | None:

@@ -89,6 +89,7 @@ class PushStore:
                 assert isinstance(settlement, Settlement)
                 done[id(result)] = settlement
             outcomes = tuple(_outcome(one, done.get(id(one))) for one in results)
+            await self._let_go(tx, results, outcomes)
             await self._log(tx, now, results, outcomes)
             ended = await self._note(tx, now, results)
         dead: Counter[tuple[str, str]] = Counter()
@@ -101,6 +102,12 @@ class PushStore:
             dead=tuple((*queue, count) for queue, count in dead.items() if count),
             ended=tuple(ended),
         )
+
+    async def _let_go(self, tx: Tx, results: Sequence[PushResult], outcomes: Sequence[PushOutcome]) -> None:
+        pairs = zip(results, outcomes, strict=True)
+        lost = sorted({(one.push.message.id, one.push.message.token) for one, outcome in pairs if outcome == "lost"})
+        if lost and (purged := await tx.many("drop_purged_leases", lost)):
+            await tx.many("delete_messages", sorted(purged))
 
     async def _log(self, tx: Tx, now: int, results: Sequence[PushResult], outcomes: Sequence[PushOutcome]) -> None:
         keys = self._keys.take(now, len(results))

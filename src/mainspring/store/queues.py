@@ -17,6 +17,7 @@ from mainspring.core.queue_names import DEAD_LETTER_SUFFIX
 from mainspring.core.queues import DEFAULTS, settings_now
 from mainspring.store.db import Db, Row, Tx, again_after_collisions
 from mainspring.store.once import apply_once
+from mainspring.store.webhooks_events import Announcer
 
 _REMEMBERED = 10_000
 
@@ -24,7 +25,8 @@ _REMEMBERED = 10_000
 class QueueStore:
     """One method, one transaction."""
 
-    def __init__(self, db: Db, keys: KeySource) -> None:
+    def __init__(self, db: Db, keys: KeySource, announcer: Announcer) -> None:
+        self.announcer = announcer
         self._db = db
         self._keys = keys
         self._known: OrderedDict[tuple[str, str], Queue] = OrderedDict()

@@ -112,4 +112,4 @@ def key(row: Row) -> Key:
     """A credential without its secrets, from `key_columns`."""
     scopes, limits = row[8:10]
     decoded = _scopes.decode(scopes), None if limits is None else limits.encode()
-    return Key(*(*row[:8], *decoded, *row[10:15], bool(row[15])))
+    return Key(*(*row[:8], *decoded, *row[10:15], bool(row[15]), *row[16:]))

@@ -20,6 +20,8 @@ from mainspring.store.db import Db, Row, Tx, again_after_collisions
 from mainspring.store.horizon import Horizon
 from mainspring.store.once import apply_once
 from mainspring.store.turns import promote
+from mainspring.store.webhooks_events import Announcer
+from mainspring.store.webhooks_gates import Gates
 
 # Waiting runs looked at in one read while claiming.
 _SCAN = 256
@@ -28,10 +30,12 @@ _SCAN = 256
 class RunStore:
     """One method, one transaction."""
 
-    def __init__(self, db: Db, keys: KeySource, horizon: Horizon) -> None:
+    def __init__(self, db: Db, keys: KeySource, horizon: Horizon, gates: Gates, announcer: Announcer) -> None:
         self._db = db
         self._keys = keys
         self._horizon = horizon
+        self._gates = gates
+        self._announcer = announcer
 
     @again_after_collisions
     async def trigger(self, now: int, items: Sequence[ManualRun]) -> Sequence[Run | Replay | Refused]:
@@ -161,6 +165,7 @@ class RunStore:
         theirs (the attempt number is the fence). It may be lost in a power cut of the next few ms; the attempt is then
         an interrupted one."""
         makes_runs = any(result.follow_up is not None for result in results)
+        makes_runs = await self._announcer.expects_of(now, results) or makes_runs
         writing = self._horizon.writing(self._keys.next(now), now) if makes_runs else nullcontext()
         with writing:
             async with self._db.transaction("now" if makes_runs else "soon") as tx:
@@ -169,7 +174,8 @@ class RunStore:
     async def _finish(self, tx: Tx, now: int, results: Sequence[Result]) -> list[Result]:
         results = sorted(results, key=lambda result: result.claim.run_id)
         await tx.hold("hold_progress", [(one,) for one in {r.claim.schedule_id for r in results} if one is not None])
-        stopped = await self._stopped(tx, results)
+        await self._gates.hold(tx, results)
+        stopped = await self._stopped(tx, results) | await self._gates.stopped(tx, results)
         ending = [_cancelled(result, stopped) for result in results]
         done = {row[0] for row in await tx.many("finish_runs", [_finish_row(result) for result in ending])}
         kept = [result for result in ending if result.claim.run_id in done]
@@ -177,8 +183,11 @@ class RunStore:
         attempts = [_attempt_row(r) for r in tried if r.state == "retrying" or r.claim.attempt > 1]
         if attempts:
             await tx.many("insert_attempts", attempts)
+        told = await self._announcer.of_runs(tx, kept)
         await self._settle(tx, now, [result for result in kept if result.state in FINAL_STATES])
         await self._follow_up(tx, now, [r.follow_up for r in kept if r.state == "failed" and r.follow_up])
+        told += await self._announcer.of_disabled(tx, now, await self._gates.settle(tx, now, kept))
+        await self._announcer.announce(tx, now, told)
         return [result for result in ending if result.claim.run_id not in done]
 
     async def _stopped(self, tx: Tx, results: Sequence[Result]) -> dict[int, str]:
@@ -294,6 +303,8 @@ def _cancelled(result: Result, stopped: dict[int, str]) -> Result:
         status=result.status,
         body=result.body,
         error=reason,
+        delivery=result.delivery,
+        rest_until=result.rest_until,
     )
 
 

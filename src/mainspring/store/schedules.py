@@ -20,6 +20,7 @@ from mainspring.store.db import Db, Row, Tx, again_after_collisions
 from mainspring.store.horizon import Horizon
 from mainspring.store.once import apply_once
 from mainspring.store.turns import promote
+from mainspring.store.webhooks_events import Announcer
 
 _NEW = Progress(None, None, None, 0, 0, 0, None, None, None, None)
 _EDITED = (
@@ -45,10 +46,11 @@ _EDITED = (
 class ScheduleStore:
     """One method, one transaction."""
 
-    def __init__(self, db: Db, keys: KeySource, horizon: Horizon) -> None:
+    def __init__(self, db: Db, keys: KeySource, horizon: Horizon, announcer: Announcer) -> None:
         self._db = db
         self._keys = keys
         self._horizon = horizon
+        self._announcer = announcer
 
     @again_after_collisions
     async def create(self, now: int, items: Sequence[NewSchedule]) -> Sequence[Entry | Replay | Refused]:
@@ -208,6 +210,7 @@ class ScheduleStore:
                     plans.append(plan(Due(*row), now))
                     entries += len(plans[-1].entries)
                 made = await self._write(tx, now, plans)
+                await self._announcer.announce_missed(tx, now, plans)
                 [(next_due_at,)] = await tx.fetch("next_due")
         return Fired(
             schedules=len(plans),

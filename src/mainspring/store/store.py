@@ -28,6 +28,7 @@ from mainspring.core.queue_model import (
     Settle,
     Settlement,
 )
+from mainspring.store.audit import AuditStore
 from mainspring.store.burials import DeadLetterStore
 from mainspring.store.credentials import CredentialStore
 from mainspring.store.db import Db
@@ -47,6 +48,7 @@ from mainspring.store.subscriptions import SubscriptionStore
 from mainspring.store.tides import TideStore
 from mainspring.store.upkeep import UpkeepStore
 from mainspring.store.waiting import WRITERS
+from mainspring.store.webhooks_store import WebhookStore
 
 if TYPE_CHECKING:
     from mainspring.store.membership import Membership, Vitals
@@ -62,11 +64,14 @@ class Store:
         self._keys = keys
         self._membership = membership
         horizon = Horizon()
-        self.schedules = ScheduleStore(db, keys, horizon)
-        self.runs = RunStore(db, keys, horizon)
+        self.webhooks = WebhookStore(db, keys, horizon, clock)
+        announcer = self.webhooks.announcer
+        self.schedules = ScheduleStore(db, keys, horizon, announcer)
+        self.runs = RunStore(db, keys, horizon, self.webhooks.gates, announcer)
         self.credentials = CredentialStore(db, keys)
+        self.audit = AuditStore(db)
         self.upkeep = UpkeepStore(db)
-        self.queues = QueueStore(db, keys)
+        self.queues = QueueStore(db, keys, announcer)
         self.publishing = PublishStore(db, keys, self.queues, self._writer)
         self.messages = MessageStore(db, keys, self.queues, self._writer)
         self.dead_letters = DeadLetterStore(db, keys, self.queues, self._writer)

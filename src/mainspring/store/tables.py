@@ -40,6 +40,10 @@ COPIED = (
     "receives",
     "subscriptions",
     "pushes",
+    "endpoints",
+    "circuits",
+    "deliveries",
+    "audit",
 )
 LEFT_OUT = {
     "migrations": "each database's own record of its own files",

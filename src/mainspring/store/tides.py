@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mainspring.core.ids import KeySource, floor_of
-from mainspring.core.limits import DEDUP_WINDOW, MINUTE, PRUNE_BATCH, TIDE_BATCH
+from mainspring.core.limits import DAY, DEDUP_WINDOW, MESSAGE_RETENTION_DAYS_MAX, MINUTE, PRUNE_BATCH, TIDE_BATCH
 from mainspring.core.queue_model import Queue, Turned
 from mainspring.store.burials import bury, take_out
 from mainspring.store.db import Db, Tx, again_after_collisions
@@ -105,6 +105,8 @@ class TideStore:
         """Forget what nobody can ask for any more, and clear away what a purge left; how many rows went."""
         async with self._db.transaction() as tx:
             removed = len(await tx.fetch("prune_dedup", before=now - DEDUP_WINDOW, limit=PRUNE_BATCH))
+            oldest = now - MESSAGE_RETENTION_DAYS_MAX * DAY
+            removed += len(await tx.fetch("prune_redriven", before=oldest, limit=PRUNE_BATCH))
             await tx.fetch("prune_receives", now=now)
             left = await tx.fetch("take_leftover", before=now - MINUTE)
             for (generation,) in left:
@@ -120,6 +122,7 @@ class TideStore:
             # Publishers who read the queue before it was emptied may still come; a second look finds what they left.
             await tx.fetch("drop_counts", generation=generation)
             await tx.fetch("drop_leftover", generation=generation)
+            return 1
         return len(rows) + others
 
     @again_after_collisions
@@ -140,9 +143,10 @@ class TideStore:
 
     async def _outlived(self, tx: Tx, now: int, queue: Queue, tally: Tally, arrived: Arrived) -> int:
         cutoff = now - queue.retention_ms
-        old = await tx.fetch("find_old_ready", generation=queue.generation, before=floor_of(cutoff), limit=PRUNE_BATCH)
+        where = {"generation": queue.generation, "limit": PRUNE_BATCH}
+        old = await tx.fetch("find_old_ready", before=floor_of(cutoff), cutoff=cutoff, **where)
         if queue.holds_dead:
-            old += await tx.fetch("find_old_dead", generation=queue.generation, before=cutoff, limit=PRUNE_BATCH)
+            old += await tx.fetch("find_old_dead", before=cutoff, **where)
         if not old:
             return 0
         first, behind = await take_out(tx, sorted({(queue.generation, row[0]) for row in old}), tally)

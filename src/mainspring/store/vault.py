@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 from hashlib import sha256
 
@@ -21,6 +22,7 @@ class SealedVault:
 
     def __init__(self, secret_key: str) -> None:
         self._cipher = AESGCM(sha256(b"mainspring vault:" + secret_key.encode()).digest())
+        self._mark_key = sha256(b"mainspring mark:" + secret_key.encode()).digest()
 
     def seal(self, plain: bytes, purpose: str) -> bytes:
         """Ciphertext that only `unseal` with the same purpose opens."""
@@ -38,6 +40,18 @@ class SealedVault:
                 "a stored secret cannot be opened with this secret key",
                 hint="Start with the MAINSPRING_SECRET_KEY (or secret.key file) that the store was made with.",
             ) from None
+
+    def mark(self, plain: bytes, purpose: str) -> bytes:
+        """HMAC-SHA-256 of the bytes, for this purpose alone."""
+        return hmac.digest(self._mark_key, purpose.encode() + b"\x00" + plain, "sha256")
+
+
+def opens(vault: SealedVault, canary: str) -> bool:
+    """Whether this is the key of a store with that canary."""
+    try:
+        return vault.unseal(bytes.fromhex(canary), "canary") == _CANARY
+    except (Conflict, ValueError):
+        return False
 
 
 async def check_canary(vault: SealedVault, upkeep: UpkeepStore) -> None:

@@ -156,12 +156,15 @@ async def listening(
 
 
 class HttpTarget:
-    """Keeps what it is sent. `plans`: by path, the answers to give in turn, (status, body); `never` answers nothing."""
+    """Keeps what it is sent. `plans`: by path, the answers to give in turn, (status, body); `never` answers nothing,
+    `later` not before `let_go`."""
 
     def __init__(self) -> None:
         self.received: list[tuple[str, str, dict[str, str], bytes]] = []
         self.plans: dict[str, list[tuple[int, bytes]]] = {}
         self.never: set[str] = set()
+        self.later: set[str] = set()
+        self.let_go = asyncio.Event()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -173,6 +176,8 @@ class HttpTarget:
             if path in self.never:
                 await reader.read()
                 return
+            if path in self.later:
+                await self.let_go.wait()
             plan = self.plans.get(urlsplit(path).path) or [(200, b"ok")]
             status, sent = plan.pop(0) if len(plan) > 1 else plan[0]
             writer.write(

@@ -57,15 +57,17 @@ async def test_times_are_those_of_the_zone(in_zone: Serving, target: Target) -> 
 
 async def test_an_attempt_in_flight_has_begun_and_not_ended(both: Live, target: Target) -> None:
     received, url = target
-    received.never.add("/x")
+    received.later.add("/x")
     number = await add(both, url=url + "/x", **ONCE)
-    working = asyncio.create_task(work(both))
-    while not received.received:
-        await asyncio.sleep(0.01)
-    [row] = await log(both, {"task_id": number})
+    async with asyncio.TaskGroup() as group:
+        group.create_task(work(both))
+        async with asyncio.timeout(10):
+            while not received.received:
+                await asyncio.sleep(0.01)
+        [row] = await log(both, {"task_id": number})
+        received.let_go.set()
     assert (row["status"], row["end_time"], row["resp"]) == (1, "", "")
-    working.cancel()
-    await asyncio.gather(working, return_exceptions=True)
+    assert [ended["status"] for ended in await log(both, {"task_id": number})] == [2]
 
 
 async def test_what_waits_has_no_row_yet(both: Live) -> None:

@@ -14,8 +14,8 @@ from mainspring.core.ports import QueueRules
 from mainspring.core.queue_model import Edited
 from mainspring.core.queues import QueueDraft
 from mainspring.store.store import Store
-from sim.queue_ledger import asker, wrong
 from sim.queue_faults import refusing
+from sim.queue_ledger import asker, wrong
 from store.making import Clock
 from store.queueing import Hand, payloads
 
@@ -160,7 +160,7 @@ async def test_rule_18_a_dead_letter_is_kept_from_the_day_it_died_with_what_is_k
 
 async def test_rule_19_dead_letters_are_listed_by_when_they_died_also_while_others_go_back(hand: Hand) -> None:
     dead = await kill(hand, *[b"%d" % at for at in range(9)])
-    queue, first = await dead_letters.page(hand.core, hand.project, "q", Page(limit=4))
+    _, first = await dead_letters.page(hand.core, hand.project, "q", Page(limit=4))
     assert [one.id for one in first] == dead[:4:-1]
     before = first[-1].dead_at, first[-1].id
     assert await hand.redrive(message_id=ids.text("msg", dead[6])) == 1
@@ -237,3 +237,24 @@ async def test_rule_20_a_big_redrive_goes_in_steps_and_says_how_many_went(hand: 
     assert (stats.available, stats.dead) == (many - 10, 10)
     assert payloads(await hand.consume(3)) == [b"0", b"1", b"2"]
     assert await wrong(asker(store)) == []
+
+
+async def test_rule_20_a_redriven_message_is_not_taken_for_outlived(hand: Hand, store: Store) -> None:
+    await hand.make("graves", retention_days=30)
+    await hand.make(retention_days=1, dead_letters="graves")
+    await kill(hand, b"acked", b"waits")
+    hand.clock.advance(5 * DAY)
+    assert await hand.redrive() == 2
+    await store.tides.expire(hand.clock(), 0)
+    [acked] = await hand.consume(1)
+    assert acked.payload == b"acked"
+    await hand.ack(acked)
+    hand.clock.advance(DAY)
+    assert await store.tides.expire(hand.clock(), 0) == (0, 0)
+    hand.clock.advance(1)
+    assert await store.tides.expire(hand.clock(), 0) == (1, 0), "it is kept anew from the day it went back"
+    assert await hand.dead() == []
+    hand.clock.advance(30 * DAY)
+    while await store.tides.prune(hand.clock()):
+        pass
+    assert await asker(store)("SELECT count(*) FROM dead") == [(0,)]

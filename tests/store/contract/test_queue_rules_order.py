@@ -76,7 +76,8 @@ async def test_rule_05_a_later_delayed_message_holds_nobody_before_it_back(hand:
     await hand.publish(b"1")
     await hand.publish(b"2", delay_seconds=60)
     await hand.publish(b"3")
-    assert payloads(found := await hand.consume()) == [b"1"]
+    found = await hand.consume()
+    assert payloads(found) == [b"1"]
     await hand.ack(*found)
     assert await hand.consume() == []
     stats = await hand.stats()

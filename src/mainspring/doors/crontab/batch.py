@@ -16,7 +16,7 @@ from msgspec import Raw
 from mainspring.core import runs, schedules
 from mainspring.core.drafts import Draft
 from mainspring.core.errors import Refused, Unavailable
-from mainspring.core.idempotency import Replay
+from mainspring.core.idempotency import Once, Replay
 from mainspring.core.ids import KEY_MAX
 from mainspring.core.limits import CRONTAB_LOG_DEFAULT, CRONTAB_LOG_MAX
 from mainspring.core.model import Entry
@@ -31,13 +31,14 @@ T = TypeVar("T")
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """On whose behalf, when, and in which zone. `report`: an unexpected error."""
+    """On whose behalf, when, and in which zone. `report`: an unexpected error. `once`: for the audit log."""
 
     core: Core
     project: str
     now: int
     zone: str
     report: Callable[[BaseException], None]
+    once: Once
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -65,7 +66,7 @@ async def add_task(caller: Caller, items: Sequence[Raw], _: Item) -> dict[str, A
 
     async def add(raw: Raw) -> Entry:
         draft = new_draft(item_of(raw), caller.zone)
-        return _fresh(await schedules.create(caller.core, caller.now, caller.project, "cron", draft, None))
+        return _fresh(await schedules.create(caller.core, caller.now, caller.project, "cron", draft, caller.once))
 
     slices = (items[at : at + SLICE] for at in range(0, len(items), SLICE))
     return {"task_result": await _in_slices(caller, slices, _named_in, add)}
@@ -81,7 +82,7 @@ async def update_task(caller: Caller, items: Sequence[Raw], _: Item) -> dict[str
         def draft(entry: Entry) -> Draft:
             return changed_draft(found.item, entry)
 
-        return _fresh(await schedules.update(caller.core, caller.now, project, "cron", key, draft, None))
+        return _fresh(await schedules.update(caller.core, caller.now, project, "cron", key, draft, caller.once))
 
     slices = _without_repeats(await _found(caller, items))
     return {"task_result": await _in_slices(caller, slices, _asked_in, update)}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec import Raw
 
-from mainspring.core import tokens
+from mainspring.core import audit, ids, tokens
+from mainspring.core.audit import Note
 from mainspring.core.errors import (
     Forbidden,
     LimitExceeded,
@@ -19,6 +21,7 @@ from mainspring.core.errors import (
     Unauthorized,
     Unavailable,
 )
+from mainspring.core.idempotency import noted
 from mainspring.core.model import Principal
 from mainspring.core.ports import Core
 from mainspring.doors.crontab.answers import enveloped
@@ -90,7 +93,7 @@ class Crontab:
             else:
                 work, needed = call
                 headers: Headers = dict(scope["headers"])
-                caller = await self._caller(scope, headers, needed)
+                caller = await self._caller(scope, headers, needed, name)
                 body = await self._read(headers, receive)
                 if body is None:
                     return
@@ -108,7 +111,7 @@ class Crontab:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer})
         self._observe(name, status, (self._ticks() - started) // 1000)
 
-    async def _caller(self, scope: Scope, headers: Headers, needed: str) -> Caller:
+    async def _caller(self, scope: Scope, headers: Headers, needed: str, name: str) -> Caller:
         now = self._clock()
         if self._with_key:
             principal = await self._auth.principal(now, key_of(headers))
@@ -117,7 +120,20 @@ class Crontab:
         else:
             principal = _ANYBODY
         tokens.require(principal, needed)
-        return Caller(self._core, principal.project, now, self._zone, lambda error: self._report(error, ""))
+        client = scope.get("client")
+        note = Note(
+            project=principal.project,
+            key_id=principal.key_id,
+            shown=principal.shown,
+            ip=str(client[0]) if client else "",
+            operation=name,
+            fields=(),
+            request_id="",
+            object_of=lambda entry: ids.text("cron", entry.schedule.id),
+            mark=partial(self._core.vault.mark, purpose=audit.PURPOSE),
+        )
+        report = self._report
+        return Caller(self._core, principal.project, now, self._zone, lambda error: report(error, ""), noted(note))
 
 
 def key_of(headers: Headers) -> str:

@@ -55,7 +55,7 @@ def _fields(key: Key) -> dict[str, Any]:
     }
 
 
-def _project(call: Call[Any, Any], given: str | None | UnsetType) -> str:
+def project_of(call: Call[Any, Any], given: str | None | UnsetType) -> str:
     """The project that is meant. Only admins of the first project may mean another one than their own."""
     if not isinstance(given, str) or given == call.project:
         return call.project
@@ -69,7 +69,7 @@ def _project(call: Call[Any, Any], given: str | None | UnsetType) -> str:
 
 async def page(call: Call[Nothing, KeysQuery]) -> KeyPage:
     """Keys of a project, newest first."""
-    project = _project(call, call.query.project_id)
+    project = project_of(call, call.query.project_id)
     found = await tokens.page(call.core, project, page_of(call.query, Listing.KEYS, 1))
     rows, following = cut(found, call.query, Listing.KEYS, lambda key: (key.id,))
     return KeyPage([KeyRecord(**_fields(key)) for key in rows], following)
@@ -95,12 +95,12 @@ async def create(call: Call[KeyFields, Nothing]) -> KeyCreated | Replay:
     made = await tokens.create(
         call.core,
         call.now,
-        project=_project(call, body.project_id),
+        project=project_of(call, body.project_id),
         name=body.name,
         scopes=scopes,
         valid_until=valid_until if isinstance(valid_until, int) else None,
         secret=secret,
-        once=call.once(render, bare),
+        once=call.once(render, bare, project_of(call, body.project_id)),
     )
     return answered(made, render)
 
@@ -117,8 +117,8 @@ async def rotate(call: Call[RotateFields, Nothing]) -> KeyCreated | Replay:
     def bare(key: Key) -> KeyCreated:
         return KeyCreated(**_fields(key), key=None)
 
-    project, key_id = _project(call, body.project_id), row_key("key", call.path[0])
-    once = call.once(render, bare)
+    project, key_id = project_of(call, body.project_id), row_key("key", call.path[0])
+    once = call.once(render, bare, project)
     made = await tokens.rotate(call.core, call.now, project, key_id, round(hours * HOUR), secret, once)
     call.auth.forget()
     return answered(made, render)
@@ -126,9 +126,11 @@ async def rotate(call: Call[RotateFields, Nothing]) -> KeyCreated | Replay:
 
 async def revoke(call: Call[RevokeFields, Nothing]) -> KeyRevoked:
     """The key opens nothing any more."""
-    await tokens.revoke(call.core, call.now, _project(call, call.body.project_id), row_key("key", call.path[0]))
+    project, gone = project_of(call, call.body.project_id), KeyRevoked(call.path[0], call.path[0], True, True)
+    note = call.note(lambda _: gone, project)
+    await tokens.revoke(call.core, call.now, project, row_key("key", call.path[0]), note)
     call.auth.forget()
-    return KeyRevoked(call.path[0], call.path[0], revoked=True, deleted=True)
+    return gone
 
 
 async def balance(_: Call[Nothing, Nothing]) -> Balance:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from mainspring.core.errors import Invalid, LimitExceeded, Refused, Unavailable
+from mainspring.core.rate import Left
 
 Header = tuple[bytes, bytes]
 
@@ -32,6 +33,20 @@ STATUS: dict[str, int] = {
     "QUEUE_FULL": 429,
     "INTERNAL": 500,
     "UNAVAILABLE": 503,
+}
+# What a status means, in a few words.
+MEANING = {
+    400: "The body is not JSON",
+    401: "No key, or none that is valid",
+    403: "The key lacks the scope",
+    404: "No such thing in this project",
+    409: "Its state does not allow it now",
+    413: "The body, or a part of it, is too large",
+    415: "The body is of another type than JSON",
+    422: "The input means nothing that can be done",
+    429: "Too much for now",
+    500: "A bug of the server",
+    503: "The store is away; nothing was accepted",
 }
 RETRYABLE = frozenset({"RATE_LIMITED", "QUEUE_FULL", "UNAVAILABLE"})
 
@@ -116,11 +131,22 @@ def refused_body(refused: Refused, request_id: bytes, latency_ms: int) -> bytes:
     return _REFUSED % (encode(failure), request_id, latency_ms, b"")
 
 
+def rate_headers(left: Left) -> list[Header]:
+    """What a key may still do, as in draft-ietf-httpapi-ratelimit-headers-03."""
+    return [
+        (b"ratelimit-limit", b"%d" % left.limit),
+        (b"ratelimit-remaining", b"%d" % left.remaining),
+        (b"ratelimit-reset", b"%d" % left.reset_s),
+    ]
+
+
 def refused_headers(refused: Refused) -> list[Header]:
     """What a refusal says in headers, besides its body."""
     match refused:
         case LimitExceeded():
-            return [(b"retry-after", b"%d" % refused.retry_after_s)]
+            seconds = refused.retry_after_s
+            said = [(b"retry-after", b"%d" % seconds)]
+            return said if refused.limit is None else said + rate_headers(Left(refused.limit, 0, seconds))
         case Unavailable():
             return [(b"retry-after", b"1")]
         case MethodNotAllowed():

@@ -23,6 +23,12 @@ def _bearer(given: bytes) -> str:
     return given[7:].decode("latin-1").strip() if given[:7].lower() == b"bearer " else ""
 
 
+def ip_of(scope: MutableMapping[str, Any]) -> str:
+    """The address that a request comes from, through the proxies that are trusted; empty when it has none."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
 def is_local(scope: MutableMapping[str, Any]) -> bool:
     """Whether the connection comes from this machine and no proxy says that it speaks for somebody else."""
     client = scope.get("client")

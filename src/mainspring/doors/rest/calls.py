@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
-from mainspring.core import ids
-from mainspring.core.idempotency import Answer, Once, Replay
+from mainspring.core import audit, ids
+from mainspring.core.audit import Note
+from mainspring.core.idempotency import Answer, Once, Replay, noted
 from mainspring.core.instants import iso, parse_iso
 from mainspring.core.model import Page, Principal
 from mainspring.core.ports import Core
@@ -35,9 +37,17 @@ class Key(msgspec.Struct, frozen=True):
     body_hash: bytes
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """Where an audited request comes from."""
+
+    operation: str
+    ip: str
+    request_id: str
+
+
 class Call(msgspec.Struct, Generic[B, Q], frozen=True):
     """A request, authenticated and read. `path` holds the values of the path's parameters in their order, `receive`
-    what the connection has to say from here on."""
+    what the connection has to say from here on. `origin`: there when the audit log is to know."""
 
     core: Core
     auth: AuthCache
@@ -49,6 +59,7 @@ class Call(msgspec.Struct, Generic[B, Q], frozen=True):
     key: Key | None
     primary_key: str | None
     receive: Receive
+    origin: Origin | None = None
 
     async def hung_up(self) -> None:
         """Until the caller has gone; worth knowing where an answer is long in coming."""
@@ -60,15 +71,19 @@ class Call(msgspec.Struct, Generic[B, Q], frozen=True):
         return self.principal.project
 
     def once(
-        self, render: Callable[[Any], msgspec.Struct], bare: Callable[[Any], msgspec.Struct] | None = None
+        self,
+        render: Callable[[Any], msgspec.Struct],
+        bare: Callable[[Any], msgspec.Struct] | None = None,
+        project: str | None = None,
     ) -> Once | None:
-        """What the store keeps so that the same request gets the same answer again.
+        """What the store keeps so that the same request gets the same answer again, and what the audit log says.
 
         `render` makes the answer from the use case's result, `bare` the one without secrets, where there are any: then
-        the whole one is sealed.
+        the whole one is sealed. `project`: whose thing it is, if not the caller's.
         """
+        note = self.note(bare or render, project)
         if self.key is None:
-            return None
+            return None if note is None else noted(note)
 
         def answer(result: object) -> Answer:
             whole = encode(render(result))
@@ -76,7 +91,24 @@ class Call(msgspec.Struct, Generic[B, Q], frozen=True):
                 return Answer(whole)
             return Answer(self.core.vault.seal(whole, _SEALED_FOR), encode(bare(result)))
 
-        return Once(self.project, self.key.operation, self.key.key, self.key.body_hash, answer)
+        return Once(self.project, self.key.operation, self.key.key, self.key.body_hash, answer, note)
+
+    def note(self, render: Callable[[Any], msgspec.Struct], project: str | None = None) -> Note | None:
+        """What the audit log says of this request, if anything. `render`: as for `once`, without secrets."""
+        if self.origin is None:
+            return None
+        fields: tuple[str, ...] = getattr(self.body, "__struct_fields__", ())
+        return Note(
+            project=project or self.project,
+            key_id=self.principal.key_id,
+            shown=self.principal.shown,
+            ip=self.origin.ip,
+            operation=self.origin.operation,
+            fields=tuple(name for name in fields if getattr(self.body, name) is not UNSET),
+            request_id=self.origin.request_id,
+            object_of=lambda result: _named(self.path, render(result)),
+            mark=partial(self.core.vault.mark, purpose=audit.PURPOSE),
+        )
 
     def replayed(self, first: Replay) -> bytes:
         """The JSON of a first answer."""
@@ -89,6 +121,12 @@ class Call(msgspec.Struct, Generic[B, Q], frozen=True):
         if key is None:
             return None
         return await self.core.store.recall(self.now, self.project, key.operation, key.key, key.body_hash)
+
+
+def _named(path: tuple[str, ...], answer: msgspec.Struct) -> str:
+    """What was changed: what the path names, and what the answer does beyond that."""
+    made = getattr(answer, "id", None) or getattr(answer, "queue", None)
+    return "/".join((*path, made) if isinstance(made, str) and made not in path else path)
 
 
 Handler = Callable[[Call[Any, Any]], Awaitable[msgspec.Struct | Replay]]

@@ -14,7 +14,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOOPBACK = "loopback"
 _VARY: Header = (b"vary", b"Origin")
-_EXPOSED: Header = (b"access-control-expose-headers", b"X-Request-Id, Idempotency-Replayed, Retry-After")
+_EXPOSED: Header = (
+    b"access-control-expose-headers",
+    b"X-Request-Id, Idempotency-Replayed, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset",
+)
 _PREFLIGHT: Sequence[Header] = (
     (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE"),
     (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key"),

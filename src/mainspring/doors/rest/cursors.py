@@ -24,6 +24,7 @@ class Listing(IntEnum):
     DEAD_LETTERS = 8
     SUBSCRIPTIONS = 20
     PUSHES = 21
+    AUDIT = 40
 
 
 def cursor_of(listing: Listing, *keys: int) -> str:

@@ -21,12 +21,13 @@ from mainspring.doors.rest.answers import (
     RequestIds,
     encode,
     enveloped,
+    rate_headers,
     refused_body,
     refused_headers,
     status_of,
 )
-from mainspring.doors.rest.callers import bearer_of, is_local, names_this_machine
-from mainspring.doors.rest.calls import Call, Handler, Key
+from mainspring.doors.rest.callers import bearer_of, ip_of, is_local, names_this_machine
+from mainspring.doors.rest.calls import Call, Handler, Key, Origin
 from mainspring.doors.rest.operations import OPERATIONS
 from mainspring.doors.rest.reading import SAID_BY_PATH, WARNINGS_MAX, fingerprint, members_of, query_pairs, text_of
 from mainspring.doors.rest.requests import Nothing
@@ -79,6 +80,7 @@ class Rest:
         request_id = self._request_ids.next(now)
         method = scope["method"]
         name = UNKNOWN
+        principal = _NOBODY
         extra: list[Header] = []
         try:
             place, values = self._router.find(path)
@@ -89,14 +91,18 @@ class Rest:
             headers: Mapping[bytes, bytes] = dict(scope["headers"])
             if route.dev and not (is_local(scope) and names_this_machine(headers)):
                 raise nothing_here()
-            principal = _NOBODY if route.public else await self._auth.principal(now, bearer_of(headers))
+            if not route.public:
+                principal = await self._auth.principal(now, bearer_of(headers))
             if route.scopes:
                 tokens.require(principal, *route.scopes)
+                tokens.require_not_barred(principal, name)
             query = _NOTHING if route.query is None else route.query.from_query(scope["query_string"])
             body, key, warnings = (
                 _NO_BODY if route.body is None else await _read(route, values, headers, scope, receive)
             )
-            call = Call(self._core, self._auth, now, principal, values, body, query, key, self._primary_key, receive)
+            origin = Origin(name, ip_of(scope), request_id.decode()) if route.audited else None
+            primary = self._primary_key
+            call = Call(self._core, self._auth, now, principal, values, body, query, key, primary, receive, origin)
             result = await (route.handler(call) if key is None else _once(route.handler, call))
             if isinstance(result, Replay):
                 data = call.replayed(result)
@@ -105,7 +111,7 @@ class Rest:
                 data = encode(result)
             status = 200
             took = self._ticks() - started
-            answer = enveloped(data, request_id, took // 1_000_000, warnings)
+            answer = data if route.bare else enveloped(data, request_id, took // 1_000_000, warnings)
         except Gone:
             return
         except Exception as error:  # noqa: BLE001  # a bug of ours must not reach the caller, and must be told
@@ -114,6 +120,8 @@ class Rest:
             took = self._ticks() - started
             answer = refused_body(refused, request_id, took // 1_000_000)
         sent = [JSON_TYPE, (b"content-length", b"%d" % len(answer)), (b"x-request-id", request_id), *extra]
+        if self._auth.buckets is not None and principal is not _NOBODY:
+            sent += rate_headers(self._auth.buckets.left(principal.key_id, now))
         await send({"type": "http.response.start", "status": status, "headers": sent})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer})
         self._observe(name, status, took // 1000)

@@ -124,12 +124,15 @@ async def peek(call: Call[Nothing, PeekQuery]) -> Messages:
 
 
 def _handed_out(queue: str, found: Sequence[Message]) -> Messages:
+    # Messages of one batch share their instants.
     shown: dict[int, str] = {}
+
+    def instant(at: int) -> str:
+        return shown.get(at) or shown.setdefault(at, iso(at))
+
     records = []
     for message in found:
         public, until = ids.text("msg", message.id), message.lease_until
-        if until is not None and until not in shown:
-            shown[until] = iso(until)
         records.append(
             MessageRecord(
                 message_id=public,
@@ -142,8 +145,8 @@ def _handed_out(queue: str, found: Sequence[Message]) -> Messages:
                 group_id=message.group_id,
                 message_group_id=message.group_id,
                 headers=headers_of(message.headers),
-                published_at=iso(made_at(message.id)),
-                visible_until=None if until is None else shown[until],
+                published_at=instant(made_at(message.id)),
+                visible_until=None if until is None else instant(until),
             )
         )
     return Messages(records, queue)

@@ -6,39 +6,14 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from itertools import groupby
-from typing import Any
-
-import msgspec
 
 from mainspring import __version__
-from mainspring.core.limits import IDEMPOTENCY_KEY_CHARS_MAX
-from mainspring.doors.rest.answers import STATUS
+from mainspring.doors.rest.answers import MEANING, STATUS
 from mainspring.doors.rest.operation import Operation
 from mainspring.doors.rest.operations import OPERATIONS
-from mainspring.doors.rest.reading import items_of
-from mainspring.doors.rest.requests import Nothing
+from mainspring.doors.rest.schemas import KEY, KEY_SAID, Json, Schemas
 
 _REF = "#/components/schemas/{name}"
-_MEANING = {
-    400: "The body is not JSON",
-    401: "No key, or none that is valid",
-    403: "The key lacks the scope",
-    404: "No such thing in this project",
-    409: "Its state does not allow it now",
-    413: "The body, or a part of it, is too large",
-    415: "The body is of another type than JSON",
-    422: "The input means nothing that can be done",
-    429: "Too much for now",
-    500: "A bug of the server",
-    503: "The store is away; nothing was accepted",
-}
-_KEY = {
-    "type": "string",
-    "minLength": 1,
-    "maxLength": IDEMPOTENCY_KEY_CHARS_MAX,
-}
-_KEY_SAID = "The same key with the same body has one effect for 24 hours, and gets the first answer again."
-
 # What an operation makes is what others need: the prefix of their ids, and the parameter.
 _MAKERS = {
     "cron.create": ("cron.", "id"),
@@ -47,12 +22,10 @@ _MAKERS = {
     "queue.create": ("queue.", "queue"),
 }
 
-Json = dict[str, Any]
-
 
 def document(root_path: str = "") -> Json:
     """The whole document; `root_path` is the prefix under which a proxy serves it."""
-    schemas = _schemas()
+    schemas = Schemas(OPERATIONS, _REF)
     paths: dict[str, Json] = {}
     for operation in OPERATIONS:
         for number, path in enumerate(operation.paths):
@@ -71,35 +44,10 @@ def document(root_path: str = "") -> Json:
         "paths": paths,
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "A project key."}},
-            "schemas": {**schemas, **_envelope_schemas()},
+            "schemas": {**schemas.by_name, **_envelope_schemas()},
             "responses": {name: shown for row in OPERATIONS for _, name, shown in _refusals(row)},
         },
     }
-
-
-def _schemas() -> dict[str, Json]:
-    kinds = {kind for row in OPERATIONS for kind in (row.body, row.query, row.result)}
-    _, schemas = msgspec.json.schema_components(sorted(kinds, key=lambda kind: kind.__name__), ref_template=_REF)
-    found: dict[str, Json] = dict(sorted(schemas.items()))
-    bodies = {row.body for row in OPERATIONS}
-    keyed = {row.body for row in OPERATIONS if row.idempotent}
-    for body in {*bodies, *(item for one in bodies for item in items_of(one))}:
-        schema = found[body.__name__]
-        properties = _with_aliases(schema.setdefault("properties", {}), getattr(body, "aliases", {}))
-        if body in keyed:
-            properties["idempotency_key"] = {"description": _KEY_SAID, "anyOf": [_KEY, {"type": "null"}]}
-        schema["properties"] = properties
-    return found
-
-
-def _with_aliases(properties: Mapping[str, Json], aliases: Mapping[str, tuple[str, ...]]) -> dict[str, Json]:
-    shown = dict(properties)
-    for name, others in aliases.items():
-        shown |= {
-            other: {**properties[name], "description": f"Another name of `{name}`.", "x-alias-of": name}
-            for other in others
-        }
-    return shown
 
 
 def _envelope_schemas() -> dict[str, Json]:
@@ -143,7 +91,7 @@ def _tag(operation: Operation) -> str:
     return operation.id.partition(".")[0]
 
 
-def _operation(operation: Operation, path: str, number: int, schemas: Mapping[str, Json]) -> Json:
+def _operation(operation: Operation, path: str, number: int, schemas: Schemas) -> Json:
     shown: Json = {
         "operationId": operation.id if number == 0 else f"{operation.id}.{number + 1}",
         "tags": [_tag(operation)],
@@ -158,10 +106,10 @@ def _operation(operation: Operation, path: str, number: int, schemas: Mapping[st
     if operation.reads_body:
         shown["requestBody"] = {
             "required": bool(operation.needs),
-            "content": {"application/json": {"schema": _body(operation, schemas)}},
+            "content": {"application/json": {"schema": schemas.body(operation)}},
         }
     refused = {status: {"$ref": f"#/components/responses/{name}"} for status, name, _ in _refusals(operation)}
-    shown["responses"] = {"200": _success(operation), **refused}
+    shown["responses"] = {"200": _success(operation, schemas), **refused}
     return shown
 
 
@@ -178,60 +126,36 @@ def _description(operation: Operation, number: int) -> str:
     return " ".join(lines)
 
 
-def _parameters(operation: Operation, schemas: Mapping[str, Json]) -> Iterator[Json]:
-    for name in operation.parameters:
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-    if operation.query is not Nothing:
-        aliases: Mapping[str, tuple[str, ...]] = getattr(operation.query, "aliases", {})
-        for name, schema in schemas[operation.query.__name__]["properties"].items():
-            shown = {"name": name, "in": "query", "required": (name,) in operation.needs, "schema": schema}
-            others = " and ".join(f"`{other}`" for other in aliases.get(name, ()))
-            yield shown | ({"description": f"Also understood as {others}."} if others else {})
+def _parameters(operation: Operation, schemas: Schemas) -> Iterator[Json]:
+    for name, schema in schemas.path(operation).items():
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+    aliases: Mapping[str, tuple[str, ...]] = getattr(operation.query, "aliases", {})
+    for name, schema in schemas.query(operation).items():
+        shown = {"name": name, "in": "query", "required": (name,) in operation.needs, "schema": schema}
+        others = " and ".join(f"`{other}`" for other in aliases.get(name, ()))
+        yield shown | ({"description": f"Also understood as {others}."} if others else {})
     if operation.idempotent:
-        yield {"name": "Idempotency-Key", "in": "header", "description": _KEY_SAID, "schema": _KEY}
+        yield {"name": "Idempotency-Key", "in": "header", "description": KEY_SAID, "schema": KEY}
 
 
-def _body(operation: Operation, schemas: Mapping[str, Json]) -> Json:
-    whole = {"$ref": _REF.format(name=operation.body.__name__)}
-    if not operation.needs:
-        return whole
-    aliases: Mapping[str, tuple[str, ...]] = getattr(operation.body, "aliases", {})
-    properties = schemas[operation.body.__name__]["properties"]
-    return {
-        "allOf": [
-            whole,
-            *({"anyOf": list(_one_of(names, aliases, properties))} for names in operation.needs),
-        ]
-    }
-
-
-def _one_of(
-    names: tuple[str, ...], aliases: Mapping[str, tuple[str, ...]], properties: Mapping[str, Json]
-) -> Iterator[Json]:
-    """One of these fields under one of its names, and not null where that is no value of it."""
-    for name in names:
-        kinds = [part["type"] for part in properties[name].get("anyOf", ()) if part.get("type", "null") != "null"]
-        for spelling in (name, *aliases.get(name, ())):
-            yield {"required": [spelling]} | ({"properties": {spelling: {"type": kinds[0]}}} if kinds else {})
-
-
-def _success(operation: Operation) -> Json:
+def _success(operation: Operation, schemas: Schemas) -> Json:
     headers: Json = {"X-Request-Id": {"schema": {"type": "string", "format": "uuid"}}}
     if operation.idempotent:
         headers["Idempotency-Replayed"] = {
             "description": "`true` when this is the first answer again.",
             "schema": {"const": "true"},
         }
-    schema = {
+    enveloped = {
         "type": "object",
         "properties": {
             "ok": {"const": True},
-            "data": {"$ref": _REF.format(name=operation.result.__name__)},
+            "data": schemas.result(operation),
             "error": {"type": "null"},
             "metadata": {"$ref": _REF.format(name="Metadata")},
         },
         "required": ["ok", "data", "error", "metadata"],
     }
+    schema = schemas.result(operation) if operation.bare else enveloped
     shown: Json = {"description": "Done", "headers": headers, "content": {"application/json": {"schema": schema}}}
     links = dict(_links(operation))
     return shown | {"links": links} if links else shown
@@ -255,7 +179,7 @@ def _refusals(operation: Operation) -> Iterator[tuple[str, str, Json]]:
         codes = list(group)
         only = {"properties": {"error": {"properties": {"code": {"enum": codes}}}}}
         schema = {"allOf": [{"$ref": _REF.format(name="Refusal")}, only]}
-        shown: Json = {"description": _MEANING[status], "content": {"application/json": {"schema": schema}}}
+        shown: Json = {"description": MEANING[status], "content": {"application/json": {"schema": schema}}}
         if status in (429, 503):
             seconds = {"type": "integer", "minimum": 1}
             shown["headers"] = {"Retry-After": {"description": "Seconds.", "schema": seconds}}

@@ -21,6 +21,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     `public`: no key at all.
     `errors`: refusals beyond those that follow from the rest of the row (see `codes`). `needs`: the fields of which
     one per group has to be given. `idempotent`: the same key has one effect. `dev`: only on a development server.
+    `audited`: it changes a setting or a right, and the audit log says who did it. `bare`: the answer is the result
+    without the envelope.
     """
 
     id: str
@@ -37,6 +39,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     needs: tuple[tuple[str, ...], ...] = ()
     idempotent: bool = False
     dev: bool = False
+    audited: bool = False
+    bare: bool = False
 
     @property
     def parameters(self) -> tuple[str, ...]:

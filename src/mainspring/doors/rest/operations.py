@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mainspring.doors.rest.operation import Operation
-from mainspring.doors.rest.table import account, cron, pushes, queues, tasks
+from mainspring.doors.rest.table import account, cron, discovery, pushes, queues, tasks
 
 OPERATIONS: tuple[Operation, ...] = (
     *cron.OPERATIONS,
@@ -11,4 +11,5 @@ OPERATIONS: tuple[Operation, ...] = (
     *queues.OPERATIONS,
     *pushes.OPERATIONS,
     *account.OPERATIONS,
+    *discovery.operations(lambda: OPERATIONS),
 )

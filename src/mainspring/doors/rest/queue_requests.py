@@ -93,6 +93,7 @@ class QueueFields(QueueUpdateFields, frozen=True, kw_only=True):
 class MessageFields(msgspec.Struct, frozen=True, kw_only=True):
     """A message to be published."""
 
+    needs: ClassVar[tuple[tuple[str, ...], ...]] = (("payload",),)
     aliases: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "payload": ("body",),
         "message_group_id": ("group_id",),
@@ -184,6 +185,7 @@ class ExtendFields(LeaseFields, frozen=True, kw_only=True):
 class LeasedMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One of several leased messages."""
 
+    needs: ClassVar[tuple[tuple[str, ...], ...]] = (("message_id",),)
     aliases: ClassVar[Mapping[str, tuple[str, ...]]] = {"message_id": ("id",)}
 
     message_id: Given[MessageId] = UNSET

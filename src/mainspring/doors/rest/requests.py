@@ -258,6 +258,16 @@ class KeysQuery(PageQuery, frozen=True):
     project_id: ProjectName | UnsetType = UNSET
 
 
+class AuditQuery(PageQuery, frozen=True):
+    """Which entries of the audit log."""
+
+    project_id: ProjectName | UnsetType = UNSET
+    since: InstantText | UnsetType = UNSET
+    operation: Annotated[str, _said("Only this operation, like `cron.update`.")] | UnsetType = UNSET
+    object: Annotated[str, _said("Only what was done to this, by its id or name.")] | UnsetType = UNSET
+    key_id: Annotated[str, _said("Only what was done with this key.")] | UnsetType = UNSET
+
+
 class PreviewQuery(msgspec.Struct, frozen=True):
     """What to preview."""
 

@@ -258,6 +258,29 @@ class KeyRevoked(msgspec.Struct, frozen=True):
     deleted: bool
 
 
+class AuditRecord(msgspec.Struct, frozen=True):
+    """Who changed what. `fields`: what was given, never the values. `key_id`: null for a command given on the store."""
+
+    id: str
+    at: Instant
+    project_id: str
+    operation: str
+    object: str
+    fields: tuple[str, ...]
+    key_id: str | None
+    key_shown: str
+    ip: str
+    request_id: str
+    hash: str
+
+
+class AuditPage(msgspec.Struct, frozen=True):
+    """The audit log, newest first."""
+
+    items: list[AuditRecord]
+    next_cursor: str | None
+
+
 class Balance(msgspec.Struct, frozen=True):
     """Nothing costs anything here."""
 

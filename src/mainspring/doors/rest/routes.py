@@ -18,7 +18,9 @@ _PARAMETERS_MAX = 2
 class Route:
     """What a request needs of its operation, with the readers made; no body is read where `body` is None."""
 
-    __slots__ = ("body", "dev", "handler", "idempotent", "method", "name", "public", "query", "scopes")
+    __slots__ = (
+        "audited", "bare", "body", "dev", "handler", "idempotent", "method", "name", "public", "query", "scopes"
+    )  # fmt: skip
 
     def __init__(self, operation: Operation) -> None:
         self.name = operation.id
@@ -28,6 +30,8 @@ class Route:
         self.public = operation.public
         self.dev = operation.dev
         self.idempotent = operation.idempotent
+        self.audited = operation.audited
+        self.bare = operation.bare
         self.body: Shape[Any] | None = Shape(operation.body) if operation.reads_body else None
         self.query: Shape[Any] | None = None if operation.query is Nothing else Shape(operation.query)
 

@@ -1,6 +1,6 @@
 -- fragment: key_columns
 id, number, project, kind, name, lookup, digest, shown, scopes, limits, valid_from, valid_until, created_at,
-last_used_at, revoked_at, bootstrap
+last_used_at, revoked_at, bootstrap, username, password
 
 -- name: key_by_digest
 SELECT @key_columns FROM credentials WHERE digest = :digest;
@@ -8,11 +8,34 @@ SELECT @key_columns FROM credentials WHERE digest = :digest;
 -- name: get_key
 SELECT @key_columns FROM credentials WHERE id = :id AND project = :project;
 
+-- name: token_by_lookup
+SELECT @key_columns FROM credentials WHERE lookup = :name AND kind <> 'key' AND revoked_at IS NULL;
+
+-- name: token_by_username
+SELECT @key_columns FROM credentials WHERE username = :name AND kind <> 'key' AND revoked_at IS NULL;
+
+-- name: page_tokens
+SELECT @key_columns FROM credentials WHERE kind <> 'key' AND revoked_at IS NULL AND number > :after
+ORDER BY number LIMIT :limit;
+
+-- name: edit_token
+UPDATE credentials SET limits = :limits, scopes = :scopes
+WHERE id = :id AND kind = 'token' AND revoked_at IS NULL RETURNING id;
+
+-- name: delete_token
+DELETE FROM credentials WHERE id = :id AND kind = 'token' RETURNING id;
+
+-- name: set_password
+UPDATE credentials SET password = :password WHERE id = :id AND kind <> 'key' RETURNING id;
+
+-- name: set_digest
+UPDATE credentials SET digest = :digest WHERE id = :id AND kind = 'token' RETURNING id;
+
 -- name: insert_key
 INSERT INTO credentials (id, number, project, kind, name, lookup, digest, shown, scopes, limits,
-                         valid_from, valid_until, created_at, bootstrap)
+                         valid_from, valid_until, created_at, bootstrap, username, password)
 VALUES (:id, :number, :project, :kind, :name, :lookup, :digest, :shown, :scopes, :limits,
-        :valid_from, :valid_until, :created_at, :bootstrap);
+        :valid_from, :valid_until, :created_at, :bootstrap, :username, :password);
 
 -- name: page_keys
 SELECT @key_columns FROM credentials
@@ -31,9 +54,9 @@ WHERE id = :id AND project = :project AND revoked_at IS NULL RETURNING id;
 -- name: hold_bootstrap [postgres only]
 SELECT pg_advisory_xact_lock(19795, 2);
 
--- A bootstrap key set by hand replaces the one before it.
+-- A bootstrap key set by hand replaces the one before it, and may go by the names that one had.
 -- name: retire_bootstrap
-UPDATE credentials SET revoked_at = :now
+UPDATE credentials SET revoked_at = :now, lookup = NULL, username = NULL
 WHERE bootstrap = 1 AND kind = :kind AND digest <> :digest AND revoked_at IS NULL;
 
 -- name: valid_bootstraps
@@ -41,7 +64,8 @@ SELECT @key_columns FROM credentials
 WHERE bootstrap = 1 AND kind = :kind AND revoked_at IS NULL AND (valid_until IS NULL OR valid_until >= :now);
 
 -- name: restore_bootstrap
-UPDATE credentials SET revoked_at = NULL, valid_until = NULL WHERE bootstrap = 1 AND digest = :digest;
+UPDATE credentials SET revoked_at = NULL, valid_until = NULL, lookup = :lookup, username = :username
+WHERE bootstrap = 1 AND digest = :digest;
 
 -- Never back: another node may have seen it used later. Rows come in order of id.
 -- name: touch_keys

@@ -16,6 +16,19 @@ UPDATE messages SET generation = v.generation FROM v WHERE messages.id = v.id;
 WITH @rows(v: id bigint)
 DELETE FROM dead WHERE id IN (SELECT id FROM v);
 
+-- A message that has gone back is kept from then on; its row, now nobody's, says since when.
+-- name: mark_redriven
+WITH @rows(v: id bigint)
+UPDATE dead SET source_id = 0, queue_id = 0, generation = 0, dead_at = :now WHERE id IN (SELECT id FROM v);
+
+-- name: prune_redriven [sqlite]
+DELETE FROM dead WHERE id IN (SELECT id FROM dead WHERE generation = 0 AND dead_at < :before LIMIT :limit) RETURNING id;
+
+-- name: prune_redriven [postgres]
+DELETE FROM dead
+WHERE ctid = ANY (ARRAY(SELECT ctid FROM dead WHERE generation = 0 AND dead_at < :before LIMIT :limit))
+RETURNING id;
+
 -- name: page_dead_by_source
 SELECT d.id, s.name, d.dead_at, d.reason, d.attempt, d.failures, m.payload, m.headers, m.group_id
 FROM dead AS d JOIN queues AS q ON q.id = d.queue_id AND q.generation = d.generation AND q.deleted_at IS NULL
@@ -77,11 +90,12 @@ DELETE FROM blocked WHERE (generation, group_key, place) IN (
 RETURNING id, generation, rank, attempt, failures, group_key;
 
 -- The first of each rank are the oldest: what has outlived the queue's retention is among them. Dead letters have
--- another clock.
+-- another clock. A cross join, for SQLite would begin with all that is ready.
 -- name: find_old_ready
 WITH RECURSIVE ranks(rank) AS (SELECT 0 UNION ALL SELECT rank + 1 FROM ranks WHERE rank < 9)
-SELECT r.id FROM ranks JOIN ready AS r ON r.generation = :generation AND r.rank = ranks.rank AND r.id < :before
-WHERE NOT EXISTS (SELECT 1 FROM dead AS d WHERE d.id = r.id)
+SELECT r.id FROM ranks CROSS JOIN ready AS r
+WHERE r.generation = :generation AND r.rank = ranks.rank AND r.id < :before
+  AND NOT EXISTS (SELECT 1 FROM dead AS d WHERE d.id = r.id AND (d.generation <> 0 OR d.dead_at >= :cutoff))
 LIMIT :limit;
 
 -- name: queues_after

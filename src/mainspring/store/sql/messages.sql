@@ -195,6 +195,13 @@ RETURNING 1;
 DELETE FROM dedup WHERE ctid = ANY (ARRAY(SELECT ctid FROM dedup WHERE created_at <= :before LIMIT :limit))
 RETURNING 1;
 
+-- Of two nodes that are asked the same at once, the second waits for what the first hands out.
+-- name: hold_receives [postgres only]
+WITH @rows(v: queue_id bigint, holder bigint, key text)
+INSERT INTO receives (queue_id, holder, key, token, ids, lease_until)
+SELECT queue_id, holder, key, 0, '[]', 0 FROM v
+ON CONFLICT (queue_id, holder, key) DO UPDATE SET lease_until = receives.lease_until;
+
 -- name: find_receives
 WITH @rows(v: queue_id bigint, holder bigint, key text)
 SELECT r.queue_id, r.holder, r.key, r.token, r.ids

@@ -29,6 +29,21 @@ WITH @rows(v: holder bigint)
 SELECT v.holder, (SELECT count(*) FROM leased AS l WHERE l.holder = v.holder AND l.holder < 0 AND l.lease_until > :now)
 FROM v;
 
+-- Of messages that a purge took away while they were posted: the lease would take up room to its end.
+-- name: drop_purged_leases [sqlite]
+WITH @rows(v: id bigint, token bigint)
+DELETE FROM leased WHERE id IN (
+  SELECT l.id FROM v JOIN leased AS l ON l.id = v.id AND l.token = v.token
+  WHERE NOT EXISTS (SELECT 1 FROM queues AS q WHERE q.generation = l.generation))
+RETURNING id;
+
+-- name: drop_purged_leases [postgres]
+WITH @rows(v: id bigint, token bigint)
+DELETE FROM leased USING v
+WHERE leased.id = v.id AND leased.token = v.token
+  AND NOT EXISTS (SELECT 1 FROM queues AS q WHERE q.generation = leased.generation)
+RETURNING leased.id;
+
 -- name: calm_subscriptions
 WITH @rows(v: id bigint)
 UPDATE subscriptions SET streak = 0 WHERE streak > 0 AND id IN (SELECT id FROM v);

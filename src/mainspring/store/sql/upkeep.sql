@@ -91,7 +91,8 @@ WITH @rows(v: id bigint)
 DELETE FROM gaps WHERE id IN (SELECT id FROM v);
 
 -- name: find_old_apart
-SELECT id, target_id FROM runs WHERE schedule_id IS NULL AND finished_at IS NOT NULL AND finished_at < :before
+SELECT id, target_id FROM runs
+WHERE schedule_id IS NULL AND finished_at IS NOT NULL AND finished_at < :before AND kind <> 'webhook'
 ORDER BY finished_at LIMIT :limit;
 
 -- name: delete_runs
@@ -159,7 +160,8 @@ SELECT state, count(*) FROM runs WHERE state IN ('queued', 'running', 'retrying'
 SELECT max(id) FROM (SELECT max(id) AS id FROM runs UNION ALL SELECT max(id) FROM schedules
                      UNION ALL SELECT max(id) FROM targets UNION ALL SELECT max(id) FROM gaps
                      UNION ALL SELECT max(id) FROM credentials UNION ALL SELECT max(id) FROM queues
-                     UNION ALL SELECT max(generation) FROM queues UNION ALL SELECT max(id) FROM messages) AS keys;
+                     UNION ALL SELECT max(generation) FROM queues UNION ALL SELECT max(id) FROM messages
+                     UNION ALL SELECT max(id) FROM circuits) AS keys;
 
 -- name: ping
 SELECT 1;

@@ -1,8 +1,8 @@
-"""Keys, and what stands where others send bills."""
+"""Keys, the audit log, and what stands where others send bills."""
 
 from __future__ import annotations
 
-from mainspring.doors.rest import account
+from mainspring.doors.rest import account, audit
 from mainspring.doors.rest import requests as given
 from mainspring.doors.rest import results as made
 from mainspring.doors.rest.operation import Operation
@@ -29,6 +29,7 @@ OPERATIONS: tuple[Operation, ...] = (
         scope="admin",
         needs=(("name",),),
         idempotent=True,
+        audited=True,
     ),
     Operation(
         id="account.keys.rotate",
@@ -40,6 +41,7 @@ OPERATIONS: tuple[Operation, ...] = (
         result=made.KeyCreated,
         scope="admin",
         idempotent=True,
+        audited=True,
     ),
     Operation(
         id="account.keys.revoke",
@@ -51,6 +53,17 @@ OPERATIONS: tuple[Operation, ...] = (
         result=made.KeyRevoked,
         scope="admin",
         idempotent=True,
+        audited=True,
+    ),
+    Operation(
+        id="account.audit.list",
+        method="GET",
+        paths=("/v1/account/audit/list",),
+        summary="List who changed which setting or right, newest first",
+        handler=audit.page,
+        query=given.AuditQuery,
+        result=made.AuditPage,
+        scope="admin",
     ),
     Operation(
         id="account.balance",

@@ -25,6 +25,7 @@ OPERATIONS: tuple[Operation, ...] = (
         errors=("NEVER_FIRES", "TARGET_FORBIDDEN"),
         needs=(("cron_expr", "run_at"), ("task",)),
         idempotent=True,
+        audited=True,
     ),
     Operation(
         id="cron.list",
@@ -56,6 +57,7 @@ OPERATIONS: tuple[Operation, ...] = (
         scope="cron:write",
         errors=("CONFLICT", "NEVER_FIRES", "TARGET_FORBIDDEN"),
         idempotent=True,
+        audited=True,
     ),
     Operation(
         id="cron.delete",
@@ -67,6 +69,7 @@ OPERATIONS: tuple[Operation, ...] = (
         scope="cron:write",
         errors=("CONFLICT",),
         idempotent=True,
+        audited=True,
     ),
     Operation(
         id="cron.pause",
@@ -78,6 +81,7 @@ OPERATIONS: tuple[Operation, ...] = (
         scope="cron:write",
         errors=("CONFLICT",),
         idempotent=True,
+        audited=True,
     ),
     Operation(
         id="cron.resume",
@@ -89,6 +93,7 @@ OPERATIONS: tuple[Operation, ...] = (
         scope="cron:write",
         errors=("CONFLICT",),
         idempotent=True,
+        audited=True,
     ),
     Operation(
         id="cron.trigger",
@@ -141,6 +146,7 @@ OPERATIONS: tuple[Operation, ...] = (
         scope="cron:write",
         errors=("CONFLICT",),
         idempotent=True,
+        audited=True,
     ),
     Operation(
         id="cron.preview",

@@ -22,6 +22,7 @@ OPERATIONS: tuple[Operation, ...] = (
         errors=("CONFLICT", "TARGET_FORBIDDEN"),
         needs=(("url",),),
         idempotent=True,
+        audited=True,
     ),
     Operation(
         id="queue.push_list",
@@ -42,6 +43,7 @@ OPERATIONS: tuple[Operation, ...] = (
         result=made.PushUnsubscribed,
         scope=CONSUME,
         idempotent=True,
+        audited=True,
     ),
     Operation(
         id="queue.push_deliveries",

@@ -31,6 +31,7 @@ _QUEUES: tuple[Operation, ...] = (
         errors=("CONFLICT",),
         needs=(("name",),),
         idempotent=True,
+        audited=True,
     ),
     Operation(
         id="queue.list",
@@ -62,6 +63,7 @@ _QUEUES: tuple[Operation, ...] = (
         scope=CONSUME,
         errors=("CONFLICT",),
         idempotent=True,
+        audited=True,
     ),
     Operation(
         id="queue.delete",
@@ -73,6 +75,7 @@ _QUEUES: tuple[Operation, ...] = (
         scope=CONSUME,
         errors=("CONFLICT", "QUEUE_IN_USE"),
         idempotent=True,
+        audited=True,
     ),
     Operation(
         id="queue.purge",
@@ -84,6 +87,7 @@ _QUEUES: tuple[Operation, ...] = (
         scope=CONSUME,
         errors=("CONFLICT",),
         idempotent=True,
+        audited=True,
     ),
     Operation(
         id="queue.pause",
@@ -95,6 +99,7 @@ _QUEUES: tuple[Operation, ...] = (
         scope=CONSUME,
         errors=("CONFLICT",),
         idempotent=True,
+        audited=True,
     ),
     Operation(
         id="queue.resume",
@@ -106,6 +111,7 @@ _QUEUES: tuple[Operation, ...] = (
         scope=CONSUME,
         errors=("CONFLICT",),
         idempotent=True,
+        audited=True,
     ),
     Operation(
         id="queue.stats",

@@ -24,6 +24,7 @@ CREATE TABLE queues (
 
 CREATE UNIQUE INDEX queues_by_name ON queues (project, name) WHERE deleted_at IS NULL;
 CREATE INDEX queues_by_dead_letters ON queues (dead_letter_id) WHERE dead_letter_id IS NOT NULL;
+CREATE INDEX queues_deleted ON queues (project, name) WHERE deleted_at IS NOT NULL;
 
 -- Generations that a purge or a delete has left behind.
 CREATE TABLE leftovers (

@@ -1,0 +1,302 @@
+"""The gates before targets of webhooks: deliveries wait there, and are let through as their circuit allows.
+
+A circuit's row is held while anything is let through, so what all nodes together have in flight is no more than it
+may be. To targets whose last word was a success, deliveries go on at once; to all others a few at a time and from one
+place (`turn`), so that however many targets are down they never take more than a fifth of the seats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from mainspring.core import ids, webhooks_circuits
+from mainspring.core.changes import Result
+from mainspring.core.limits import (
+    DOUBTFUL_MAX,
+    ENDPOINT_FAILING_MAX,
+    ORIGIN_ROOM,
+    PRUNE_BATCH,
+    SECOND,
+)
+from mainspring.core.model import Trigger
+from mainspring.core.runs import INTERRUPTED
+from mainspring.core.webhooks_model import Circuit, DeliveryEnd, DisabledEndpoint, EndKind
+from mainspring.store.db import Collided, Db, Row, Tx, again_after_collisions
+from mainspring.store.horizon import Horizon
+
+_CIRCUITS_AT_ONCE = 200
+_NO_SEATS = 50
+_REASONS = {"disabled": ("failed", "the endpoint is disabled"), "deleted": ("cancelled", "the endpoint was deleted")}
+_EXPIRED = "its target has failed for 5 days"
+
+
+class Parcel(msgspec.Struct, frozen=True):
+    """A delivery on its way into the store. `circuit_id`: whose gate it waits at."""
+
+    run_id: int
+    project: str
+    circuit_id: int
+    endpoint_id: int | None
+    event: str | None
+    webhook_id: int
+    target_id: int
+    origin: str
+    payload: bytes | None
+    trigger: Trigger = "manual"
+    replay_of: int | None = None
+
+
+class Gates:
+    """What other slices do in their own transactions, and `turn`, one transaction of its own."""
+
+    def __init__(self, db: Db, key: Callable[[int], int], horizon: Horizon) -> None:
+        self._db = db
+        self._key = key
+        self._horizon = horizon
+        self._next_at: int | None = 0
+        self._looked_at = 0
+
+    async def post(self, tx: Tx, now: int, parcels: Sequence[Parcel]) -> None:
+        """Put deliveries to their gates, and let through what may go at once."""
+        if not parcels:
+            return
+        circuits = await self.take(tx, {parcel.circuit_id for parcel in parcels})
+        lanes = {circuit.id: circuit.lane for circuit in circuits}
+        if any(parcel.circuit_id not in lanes for parcel in parcels):
+            raise Collided
+        await tx.many("insert_runs", [_run_row(parcel, lanes[parcel.circuit_id], now) for parcel in parcels])
+        await tx.many("insert_deliveries", [_delivery_row(parcel) for parcel in parcels])
+        await self.pass_on(tx, now, circuits, below=ids.KEY_MAX)
+
+    async def of_origins(self, tx: Tx, now: int, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """The circuits of (project, origin), made where there are none."""
+        asked = sorted(wanted)
+        found = {(row[0], row[1]): row[2] for row in await tx.fetch_in("find_circuits_of_origins", asked)}
+        missing = [one for one in asked if one not in found]
+        if missing:
+            rows = [(self._key(now), project, origin, ORIGIN_ROOM, 0, None) for project, origin in missing]
+            await tx.many("insert_circuits", rows, now=now)
+            found |= {(row[0], row[1]): row[2] for row in await tx.fetch_in("find_circuits_of_origins", missing)}
+        return found
+
+    async def take(self, tx: Tx, circuit_ids: set[int]) -> list[Circuit]:
+        """Circuits whose rows are held from now on."""
+        found = await tx.fetch_in("take_circuits", [(one,) for one in sorted(circuit_ids)]) if circuit_ids else []
+        return list({row[0]: circuit_of(row) for row in found}.values())
+
+    async def hold(self, tx: Tx, results: Sequence[Result]) -> None:
+        """Before the runs of these results are changed."""
+        held = sorted({result.delivery.circuit_id for result in results if result.delivery is not None})
+        if held:
+            await tx.hold("hold_circuits", [(one,) for one in held])
+
+    async def stopped(self, tx: Tx, results: Sequence[Result]) -> dict[int, str]:
+        """Deliveries among these that nobody wants to be tried again, with the reason."""
+        retrying = [(r.claim.run_id,) for r in results if r.delivery is not None and r.state == "retrying"]
+        if not retrying:
+            return {}
+        return {row[0]: "cancelled" for row in await tx.fetch_in("cancelled_deliveries", retrying)}
+
+    async def settle(self, tx: Tx, now: int, results: Sequence[Result]) -> list[DisabledEndpoint]:
+        """What follows for the targets of deliveries whose attempts have ended; endpoints switched off by it."""
+        by_circuit: dict[int, list[Result]] = {}
+        for result in results:
+            if result.delivery is not None:
+                by_circuit.setdefault(result.delivery.circuit_id, []).append(result)
+        if not by_circuit:
+            return []
+        after: list[Circuit] = []
+        off: dict[int, DisabledEndpoint] = {}
+        for circuit in await self.take(tx, set(by_circuit)):
+            ended = by_circuit[circuit.id]
+            ends = [_end(result) for result in ended]
+            changed = webhooks_circuits.after(circuit, ends, now)
+            if changed.ordered:
+                waits = max((r.due_at or 0 for r in ended if r.state == "retrying"), default=0)
+                changed = replace(changed, hold_until=max(changed.hold_until, waits))
+            reason = webhooks_circuits.disabled_because(changed, ends, now)
+            if reason is not None:
+                off[circuit.id] = DisabledEndpoint(circuit.project, circuit.id, reason)
+            after.append(await self._turned(tx, now, circuit, changed, ended))
+        await self._send_back(tx, {circuit.id: circuit for circuit in after}, by_circuit)
+        switched = set(await self._switch_off(tx, now, off))
+        after = [replace(one, ended="disabled") if one.id in switched else one for one in after]
+        await self.pass_on(tx, now, after, below=self._horizon.key)
+        return [off[one] for one in switched]
+
+    async def _turned(self, tx: Tx, now: int, before: Circuit, after: Circuit, ended: Sequence[Result]) -> Circuit:
+        """A circuit that has opened takes back what was let through and not sent yet; one that never closes gives up
+        what has waited for too long."""
+        if after.open_until > max(now, before.open_until) and after.active > 0:
+            for origin in {result.claim.origin for result in ended}:
+                where = {"circuit_id": after.id, "lane": after.lane, "origin": origin}
+                back = await tx.fetch("pull_back", **where)
+                after = replace(after, active=max(0, after.active - len(back)))
+        if after.origin is not None and webhooks_circuits.outlasted(after, now):
+            too_old = ids.floor_of(now - ENDPOINT_FAILING_MAX)
+            await self._drop(tx, now, after.lane, ("failed", _EXPIRED), too_old)
+        return after
+
+    async def _send_back(self, tx: Tx, circuits: dict[int, Circuit], ended: dict[int, list[Result]]) -> None:
+        """Those that are tried again wait at their gate. Of an ordered endpoint they keep their place at its head: the
+        gate waits in their stead."""
+        back: list[Row] = []
+        probes: list[Row] = []
+        for circuit_id, results in ended.items():
+            circuit = circuits[circuit_id]
+            for result in results:
+                assert result.delivery is not None
+                run_id = result.claim.run_id
+                if result.state == "retrying":
+                    back.append((run_id, circuit.lane, ids.made_at(run_id) if circuit.ordered else result.due_at))
+                if result.delivery.probe:
+                    probes.append((run_id, int(result.state == "retrying" and result.error != INTERRUPTED)))
+        if back:
+            await tx.many("send_back_to_gate", sorted(back))
+        if probes:
+            await tx.many("end_probes", sorted(probes))
+
+    async def _switch_off(self, tx: Tx, now: int, off: dict[int, DisabledEndpoint]) -> list[int]:
+        if not off:
+            return []
+        rows = [(one.endpoint_id, one.reason) for _, one in sorted(off.items())]
+        switched = [row[0] for row in await tx.many("disable_endpoints", rows, now=now)]
+        if switched:
+            await tx.fetch("take_numbers", name="endpoints", count=1)
+        return switched
+
+    async def pass_on(
+        self, tx: Tx, now: int, circuits: Sequence[Circuit], *, below: int, doubtful: int | None = None
+    ) -> None:
+        """Let through what may go now, and write the circuits, whose rows are held. `doubtful`: how many may go to
+        targets that are not known to work, None: those are for `turn`."""
+        left = doubtful or 0
+        wanted: list[Row] = []
+        for circuit in circuits:
+            room = webhooks_circuits.room_at(circuit, now)
+            if not circuit.trusted:
+                # One at a time: what is set aside for one that has less to send is lost for the others.
+                room = min(room, left, 1)
+                left -= room
+            if room > 0:
+                wanted.append((circuit.lane, now, below, room))
+        gone: dict[str, list[int]] = {}
+        for lane, run_id in await tx.each("find_gated", wanted) if wanted else ():
+            gone.setdefault(lane, []).append(run_id)
+        if gone:
+            await tx.many("let_through", sorted((one,) for runs in gone.values() for one in runs), now=now)
+            probes = [one for c in circuits if webhooks_circuits.probing(c) for one in gone.get(c.lane, ())]
+            if probes:
+                await tx.many("mark_probes", sorted((one,) for one in probes))
+        after = [webhooks_circuits.let_through(c, len(gone.get(c.lane, ())), now) for c in circuits]
+        first: dict[str, int | None] = dict(await tx.many("first_gated", [(circuit.lane,) for circuit in after]))
+        after = [replace(c, next_at=webhooks_circuits.look_at(c, now, first[c.lane])) for c in after]
+        await tx.many("save_circuits", [_circuit_row(c) for c in sorted(after, key=lambda c: c.id)], now=now)
+        for circuit in after:
+            if circuit.next_at is not None and (self._next_at is None or circuit.next_at < self._next_at):
+                self._next_at = circuit.next_at
+
+    @again_after_collisions
+    async def turn(self, now: int) -> int:
+        """Let through what has come due; ms until there may be more."""
+        if self._looked_at <= now < self._looked_at + SECOND and (self._next_at is None or self._next_at > now):
+            return self._wait(now)
+        self._looked_at, self._next_at = now, None
+        [(trusted, doubtful)] = await self._db.read("next_circuits")
+        self._next_at = min((one for one in (trusted, doubtful) if one is not None), default=None)
+        if self._next_at is None or self._next_at > now:
+            return self._wait(now)
+        async with self._db.transaction("soon") as tx:
+            [(busy,)] = await tx.fetch("count_doubtful")
+            left = max(0, DOUBTFUL_MAX - busy)
+            rows = await tx.fetch("take_due_circuits", trusted=1, now=now, limit=_CIRCUITS_AT_ONCE)
+            if left:
+                rows += await tx.fetch("take_due_circuits", trusted=0, now=now, limit=min(left, _CIRCUITS_AT_ONCE))
+            circuits = [circuit_of(row) for row in rows]
+            for circuit in circuits:
+                if circuit.ended is not None:
+                    await self._drop(tx, now, circuit.lane, _REASONS[circuit.ended], ids.KEY_MAX)
+            await self.pass_on(tx, now, circuits, below=self._horizon.key, doubtful=left)
+            [(trusted, doubtful)] = await tx.fetch("next_circuits")
+        # Those in doubt that found no seat are looked at a little later, not again and again.
+        later = None if doubtful is None else max(doubtful, now + _NO_SEATS)
+        self._next_at = min((one for one in (trusted, later) if one is not None), default=None)
+        return self._wait(now)
+
+    def _wait(self, now: int) -> int:
+        return SECOND if self._next_at is None else min(SECOND, max(1, self._next_at - now))
+
+    async def _drop(self, tx: Tx, now: int, lane: str, fate: tuple[str, str], below: int) -> None:
+        state, reason = fate
+        where = {"lane": lane, "below": below, "limit": PRUNE_BATCH}
+        await tx.fetch("drop_gated", state=state, reason=reason, now=now, **where)
+
+
+def circuit_of(row: Row) -> Circuit:
+    """A circuit, from `circuit_columns`."""
+    return Circuit(*(*row[:4], bool(row[4]), *row[5:7], bool(row[7]), *row[8:]))
+
+
+def _circuit_row(circuit: Circuit) -> Row:
+    return (
+        circuit.id,
+        circuit.room,
+        int(circuit.ordered),
+        circuit.rate_milli,
+        circuit.active,
+        int(circuit.trusted),
+        circuit.streak,
+        circuit.last_failed,
+        circuit.failing_since,
+        circuit.open_until,
+        circuit.hold_until,
+        circuit.rate_at,
+        circuit.next_at,
+        circuit.ended,
+    )
+
+
+def _run_row(parcel: Parcel, lane: str, now: int) -> Row:
+    return (
+        parcel.run_id,
+        None,
+        parcel.project,
+        "webhook",
+        lane,
+        parcel.trigger,
+        0,
+        now,
+        now,
+        parcel.target_id,
+        parcel.origin,
+        parcel.payload,
+        now,
+    )
+
+
+def _delivery_row(parcel: Parcel) -> Row:
+    return (
+        parcel.run_id,
+        parcel.project,
+        parcel.circuit_id,
+        parcel.endpoint_id,
+        parcel.event,
+        parcel.webhook_id,
+        parcel.replay_of,
+    )
+
+
+def _end(result: Result) -> DeliveryEnd:
+    """What the end of an attempt says about its target."""
+    assert result.delivery is not None
+    kind: EndKind = "failed"
+    if result.state == "succeeded":
+        kind = "delivered"
+    elif result.status == 410:
+        kind = "gone"
+    elif result.rest_until or result.error == INTERRUPTED or result.delivery.stopped is not None:
+        kind = "neither"
+    return DeliveryEnd(result.claim.run_id, kind, result.rest_until)
