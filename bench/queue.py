@@ -240,7 +240,8 @@ def batches(key: str, size: int, queue: str = "q") -> list[Callable[[Any], bytes
 
 
 def nothing(key: str) -> list[Callable[[Any], bytes | None]]:
-    same = request_bytes("GET", "/v1/account/balance", key)
+    """An authenticated request of the same size whose body is read and whose answer is fixed."""
+    same = request_bytes("POST", "/v1/account/topup", key, b'{"return_url":%b}' % PAYLOAD)
     return [lambda _: same] * CONNECTIONS
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import schemathesis
 from hypothesis import strategies as st
 
-from mainspring.doors.rest import queue_requests
+from mainspring.doors.rest import queue_requests, webhook_requests
 from mainspring.doors.rest.push_requests import PushFields
 from mainspring.doors.rest.requests import CronFields, TaskFields
 
@@ -27,11 +27,14 @@ FORMATS = {
     "queue-name": st.sampled_from(["orders", "jobs", "a.b:c_d-1"]),
     "message-id": st.sampled_from(["msg_0000000000000", "x"]),
     "receipt": st.sampled_from(["rcp_00000000000000000000000000", "x"]),
+    "endpoint-id": st.sampled_from(["wh_0000000000000", "x"]),
     "schedule-id": st.sampled_from(["cron_0000000000000", "task_0000000000000", "x"]),
 }
 SPELLINGS = (
     *(CronFields, TaskFields, PushFields),
     *(queue_requests.QueueFields, queue_requests.PublishFields, queue_requests.LeaseFields),
+    *(webhook_requests.SendFields, webhook_requests.EmitFields, webhook_requests.ReplayManyFields),
+    *(webhook_requests.RegisterFields, webhook_requests.DeliveriesQuery),
 )
 for name, strategy in FORMATS.items():
     schemathesis.openapi.format(name, strategy)
@@ -59,9 +62,12 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case) -> b
 
 def _agreeing(body: dict[str, Any]) -> dict[str, Any]:
     kept = {name: _each_agreeing(value) for name, value in body.items()}
-    if "payload" in kept and "body" in kept:
+    for other in {"body", "data"} & kept.keys() if "payload" in kept else ():
         # `null` is a payload like any other.
-        del kept["body"]
+        del kept[other]
+    for policy in [kept[name] for name in ("retry", "retries", "retry_policy") if isinstance(kept.get(name), dict)]:
+        # The one says what the other says.
+        policy.pop("max_attempts", None)
     for struct in SPELLINGS:
         for field, others in struct.aliases.items():
             given = [spelling for spelling in (field, *others) if kept.get(spelling) is not None]

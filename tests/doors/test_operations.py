@@ -140,7 +140,7 @@ async def test_a_result_has_all_the_fields_that_are_documented_and_no_others(tmp
         await live.call("PATCH", f"/v1/cron/update/{job['id']}", {"overlap_policy": "allow"})
         last = ("cron.delete", "task.cancel", "account.keys.revoke")
         for operation in sorted(OPERATIONS, key=lambda one: one.id in last):
-            if operation.id.startswith("queue."):
+            if operation.id.startswith(("queue.", "webhook.", "account.webhooks.")):
                 continue
             path = operation.paths[0].replace("{run_id}", values["run"])
             path = path.replace("{id}", values[operation.id.partition(".")[0]] if "{id}" in path else "")

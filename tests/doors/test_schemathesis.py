@@ -12,7 +12,7 @@ from doors.live import KEY, serving
 
 TESTS = Path(__file__).parents[1]
 CHECKS = "all"
-CANONICAL = "^/v1/(cron|queue|account|activate|scheduling/(task|run))"
+CANONICAL = "^/v1/(cron|queue|webhook|account|discovery|activate|scheduling/(task|run))"
 
 
 @pytest.mark.e2e

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-
 import pytest
 
+from loops.rig import Rig
+from loops.webhooking import SECRET, Hooks, header
 from mainspring.core import webhooks, webhooks_endpoints
 from mainspring.core.errors import Conflict, NotFound
 from mainspring.core.limits import DAY, DOUBTFUL_MAX, HOUR, MINUTE, SECOND
 from mainspring.core.ports import Outcome, Request
+from mainspring.core.signing import verify
 from mainspring.core.webhooks import RetryDraft, TargetDraft
 from mainspring.core.webhooks_model import Replayed
-from loops.rig import Rig, until
-from loops.webhooking import SECRET, Hooks, header, public
-from mainspring.core.signing import verify
 from mainspring.loops.dispatcher import Dispatcher
 from store.making import PROJECT
 

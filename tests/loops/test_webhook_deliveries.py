@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from loops.rig import Rig, until
+from loops.webhooking import Hooks, header, public
 from mainspring.core import webhooks, webhooks_endpoints
 from mainspring.core.errors import Conflict, NotFound
 from mainspring.core.limits import DAY, DELIVERY_DELAYS, MINUTE, SECOND
@@ -13,8 +15,6 @@ from mainspring.core.webhooks import RetryDraft, TargetDraft
 from mainspring.core.webhooks_model import DeliveryFilter, Emitted, Replayed
 from mainspring.loops.dispatcher import Dispatcher
 from mainspring.loops.janitor import Janitor
-from loops.rig import Rig, until
-from loops.webhooking import Hooks, header, public
 from store.making import PROJECT
 
 

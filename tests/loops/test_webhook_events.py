@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from mainspring.core import ids
-from mainspring.core.limits import HOUR, MINUTE, SECOND
 from loops.rig import Rig
 from loops.webhooking import Hooks
+from mainspring.core import ids
+from mainspring.core.limits import HOUR, MINUTE, SECOND
 from store.queueing import Hand
 
 FORM = {"id", "type", "event", "timestamp", "data"}

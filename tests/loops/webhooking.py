@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from loops.rig import Rig
 from mainspring.core import ids, webhooks, webhooks_endpoints
 from mainspring.core.limits import SECOND
 from mainspring.core.model import Page
@@ -12,7 +13,6 @@ from mainspring.core.ports import Request
 from mainspring.core.webhooks import RetryDraft, TargetDraft
 from mainspring.core.webhooks_endpoints import EndpointDraft
 from mainspring.core.webhooks_model import Delivery, DeliveryFilter, Emitted, EndpointEntry, Replayed
-from loops.rig import Rig
 from store.making import PROJECT
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

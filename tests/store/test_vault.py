@@ -4,7 +4,7 @@ import pytest
 
 from mainspring.core.errors import Conflict
 from mainspring.store.store import Store
-from mainspring.store.vault import SealedVault, check_canary
+from mainspring.store.vault import SealedVault, check_canary, opens
 
 PLAIN = b"a secret that nobody may read"
 
@@ -52,3 +52,17 @@ async def test_the_canary_must_also_say_the_right_thing(store: Store) -> None:
     await store.upkeep.set_meta("canary", vault.seal(b"something else", "canary").hex())
     with pytest.raises(Conflict):
         await check_canary(vault, store.upkeep)
+
+
+def test_a_mark_is_of_these_bytes_this_purpose_and_this_key() -> None:
+    marks = {SealedVault(key).mark(plain, purpose) for key in ("a", "b") for plain in (b"x", b"y") for purpose in "pq"}
+    assert len(marks) == 8
+    assert SealedVault("a").mark(b"x", "p") in marks
+    assert SealedVault("a").mark(b"\x00x", "p") != SealedVault("a").mark(b"x", "p\x00")
+
+
+def test_whether_a_key_opens_a_store_can_be_asked() -> None:
+    canary = SealedVault("key").seal(b"mainspring", "canary").hex()
+    assert opens(SealedVault("key"), canary)
+    assert not opens(SealedVault("other"), canary)
+    assert not opens(SealedVault("key"), "no canary")

@@ -148,6 +148,7 @@ def test_a_slow_handler_keeps_its_message(client: Client, queue: str, until: Cal
     until_at = time.monotonic() + 5
     while time.monotonic() < until_at:
         assert client.queue.consume(queue, wait_seconds=0.5)["messages"] == []
+        assert attempts == [1]
     done.set()
     until("the acknowledgement", lambda: counts(client, queue) == (0, 0, 0, 0))
     running.stop()

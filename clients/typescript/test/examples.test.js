@@ -60,7 +60,8 @@ function compile(programs, folder = FOLDER) {
   for (const [name, text] of Object.entries(programs)) writeFileSync(join(folder, `${name}.ts`), text);
   const compilerOptions = { rootDir: ".", outDir: "out", declaration: false, declarationMap: false, sourceMap: false };
   // Beyond `strict`, and not what examples are written for.
-  Object.assign(compilerOptions, { noUnusedLocals: false, noUnusedParameters: false, noPropertyAccessFromIndexSignature: false });
+  const relaxed = { noUnusedLocals: false, noUnusedParameters: false, noPropertyAccessFromIndexSignature: false };
+  Object.assign(compilerOptions, relaxed);
   const config = { extends: "../../tsconfig.json", compilerOptions, include: ["*.ts"] };
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
   const compiler = join(HERE, "node_modules/typescript/bin/tsc");

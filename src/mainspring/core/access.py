@@ -164,7 +164,7 @@ def check_password(password: str, least: int = 1) -> None:
 
 
 def _taken(name: str) -> Conflict:
-    return Conflict(f"username already exists: {name}", hint="")
+    return Conflict(f"username already exists: {name}")
 
 
 async def by_credential(core: Core, credential: Credential) -> Key | None:
@@ -224,7 +224,7 @@ async def _target(core: Core, target: str) -> Key:
 
 
 def _no_token(target: str) -> NotFound:
-    return NotFound(f"Token not found: {target}", hint="")
+    return NotFound(f"Token not found: {target}")
 
 
 def unauthorized() -> Unauthorized:

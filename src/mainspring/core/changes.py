@@ -14,7 +14,8 @@ from mainspring.core.webhooks_model import Outgoing
 class NewSchedule(msgspec.Struct, frozen=True):
     """A schedule to be created; ids and the number are given by the store (0 until then).
 
-    `paused_at`: it begins paused. With `crontab` it is refused when a task of that project has the name.
+    `paused_at`: it begins paused. With `crontab` it is refused when a task of that project has the name;
+    `unique_name`: when a schedule of that project has it. `agents`: those that each fire makes a run for.
     """
 
     schedule: Schedule
@@ -23,6 +24,8 @@ class NewSchedule(msgspec.Struct, frozen=True):
     once: Once | None
     paused_at: int | None = None
     crontab: CrontabTask | None = None
+    agents: tuple[str, ...] = ()
+    unique_name: bool = False
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -38,7 +41,8 @@ class Change(msgspec.Struct, frozen=True):
 
     `schedule`: the new row; `target`: a new target, if that changed; `timing`: a new timer, if that changed;
     `cancel`: the reason for which waiting runs are cancelled, if they are; `delete`: it goes for good; `crontab`: what
-    that door keeps of it, if that changed (never its name).
+    that door keeps of it, if that changed (never its name); `agents`: those that each fire makes a run for, if that may
+    have changed.
     """
 
     entry: Entry
@@ -49,6 +53,7 @@ class Change(msgspec.Struct, frozen=True):
     delete: bool = False
     once: Once | None = None
     crontab: CrontabTask | None = None
+    agents: tuple[str, ...] | None = None
 
 
 class NewKey(msgspec.Struct, frozen=True):

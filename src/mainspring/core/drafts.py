@@ -300,7 +300,7 @@ def build_schedule(draft: Draft, old: Schedule | None, target: Target, project: 
         retention_days=days,
         retention_runs=runs,
         target_id=old.target_id if old else 0,
-        lane="http",
+        lane=old.lane if old else "http",
         origin=target.origin,
         version=old.version if old else 1,
         created_at=old.created_at if old else 0,

@@ -14,7 +14,7 @@ Trigger = Literal["schedule", "manual", "catchup", "replay"]
 RunState = Literal["queued", "running", "retrying", "succeeded", "failed", "cancelled"]
 GapOutcome = Literal["skipped", "missed"]
 SignatureStyle = Literal["body", "timestamp.body"]
-TargetKind = Literal["http", "form", "text", "rpc", "queue"]
+TargetKind = Literal["http", "form", "text", "rpc", "queue", "agent", "script", "server"]
 
 FINAL_STATES: frozenset[RunState] = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -31,7 +31,8 @@ class Target(msgspec.Struct, frozen=True):
 
     `kind`: how `payload` is sent. `http`: as the JSON that it is; `form`: a JSON object, url-encoded; `text`: as it is,
     whatever it is; `rpc`: the one parameter of a JSON-RPC call over TCP, `address` being `tcp://host:port/function`;
-    `queue`: published to the queue that `address` (`queue:name`) names.
+    `queue`: published to the queue that `address` (`queue:name`) names. `agent`, `script` and `server` are not sent:
+    `payload` says what is done, and who serves their lanes does it.
     `headers` is the sealed JSON object of custom headers, `secret` the sealed signing secret.
     """
 

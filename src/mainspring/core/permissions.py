@@ -131,7 +131,7 @@ def uuid_of(text: str) -> str:
     """A UUID in its usual form, from any of its forms. Raises `Invalid`."""
     found = _UUID.fullmatch(text.lower())
     if found is None:
-        raise Invalid(f"invalid UUID: {text[:64]!r}", hint="")
+        raise Invalid(f"invalid UUID: {text[:64]!r}")
     return "-".join(found.groups())
 
 
@@ -178,24 +178,24 @@ def variant_of(value: Any) -> tuple[str, Any]:
     if isinstance(value, dict) and len(value) == 1:
         [(name, content)] = value.items()
         return str(name), content
-    raise Invalid("expected a text or an object with one member", hint="")
+    raise Invalid("expected a text or an object with one member")
 
 
 def unknown_variant(name: str, known: Iterable[str]) -> Invalid:
     """The refusal of a kind that does not exist."""
-    return Invalid(f"unknown variant `{name[:64]}`, expected one of {', '.join(f'`{one}`' for one in known)}", hint="")
+    return Invalid(f"unknown variant `{name[:64]}`, expected one of {', '.join(f'`{one}`' for one in known)}")
 
 
 def _scope_of(value: Any) -> Scope:
     kind, name = variant_of(value)
     if kind == GLOBAL:
         if name is not None:
-            raise Invalid("invalid type: `global` names nothing", hint="")
+            raise Invalid("invalid type: `global` names nothing")
         return EVERYWHERE
     if kind not in SCOPES:
         raise unknown_variant(kind, (GLOBAL, *SCOPES))
     if not isinstance(name, str):
-        raise Invalid(f"invalid type: `{kind}` expects a text", hint="")
+        raise Invalid(f"invalid type: `{kind}` expects a text")
     return Scope(kind, uuid_of(name) if kind == "agent_uuid" else name)
 
 
@@ -210,14 +210,14 @@ def _permission_of(value: Any) -> Permission:
     known = actions[action]
     if known is None:
         if subject is not None:
-            raise Invalid(f"invalid type: `{action}` names nothing", hint="")
+            raise Invalid(f"invalid type: `{action}` names nothing")
         return Permission(group, action)
     if isinstance(known, tuple):
         subject, content = variant_of(subject)
         if subject not in known or content is not None:
             raise unknown_variant(subject, known)
     if not isinstance(subject, str):
-        raise Invalid(f"invalid type: `{action}` expects a text", hint="")
+        raise Invalid(f"invalid type: `{action}` expects a text")
     return Permission(group, action, subject)
 
 
@@ -230,13 +230,13 @@ def _or_none(read: Any, value: Any) -> Any:
 
 def _member(value: Any, name: str) -> Any:
     if not isinstance(value, dict):
-        raise Invalid("invalid type: expected a limit", hint="")
+        raise Invalid("invalid type: expected a limit")
     if name not in value:
-        raise Invalid(f"missing field `{name}`", hint="")
+        raise Invalid(f"missing field `{name}`")
     return value[name]
 
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise Invalid("invalid type: expected a sequence", hint="")
+        raise Invalid("invalid type: expected a sequence")
     return value

@@ -10,6 +10,7 @@ import msgspec
 
 from mainspring.core.audit import Asked, AuditEntry, Mark, Note
 from mainspring.core.changes import Change, Claim, Fired, ManualRun, NewKey, NewSchedule, Result, Stale
+from mainspring.core.crontab_ports import CrontabResultSlice, CrontabSlice, KvSlice
 from mainspring.core.events import Emit
 from mainspring.core.idempotency import Replay
 from mainspring.core.limits import RESPONSE_KEPT_BYTES
@@ -17,7 +18,6 @@ from mainspring.core.model import Attempt, Entry, Gap, Key, LoggedAttempt, Page,
 from mainspring.core.push_model import NewSubscription, Subscription, Unsubscribe
 from mainspring.core.push_ports import PushSlice, SubscriptionSlice
 from mainspring.core.queue_model import (
-    DeadLetter,
     Edited,
     Message,
     NewQueue,
@@ -25,14 +25,13 @@ from mainspring.core.queue_model import (
     Published,
     Queue,
     QueueEdit,
-    QueueStats,
     Receive,
     Redrive,
     Redriven,
     Settle,
     Settlement,
-    Turned,
 )
+from mainspring.core.queue_ports import DeadLetterSlice, MessageSlice, QueueSlice, TideSlice
 from mainspring.core.seats import Seats
 from mainspring.core.timing import Due, Plan
 from mainspring.core.webhooks_ports import WebhookSlice
@@ -44,7 +43,7 @@ class Request(msgspec.Struct, frozen=True):
     Of a JSON-RPC call, `url` is `tcp://host:port/function` and `body` the one parameter; there are no headers.
 
     `deadline_ms` is wall clock for the whole attempt: resolve, connect, send, receive. `keep_bytes` is how much of the
-    response body the outcome holds (up to 1 MiB, for judging it whole).
+    response body the outcome holds (up to 1 MiB, for judging it whole); `want_headers`: whether it holds the headers.
     """
 
     method: str
@@ -53,6 +52,7 @@ class Request(msgspec.Struct, frozen=True):
     body: bytes
     deadline_ms: int
     keep_bytes: int = RESPONSE_KEPT_BYTES
+    want_headers: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -73,6 +73,7 @@ class Outcome(msgspec.Struct, frozen=True):
     truncated: bool = False
     error: str | None = None
     retry_after_ms: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Sender(Protocol):
@@ -246,40 +247,6 @@ class AuditSlice(Protocol):
     async def prune(self, now: int, days: int, mark: Mark) -> int: ...
 
 
-class QueueSlice(Protocol):
-    """Queues, as `store/queues.py` keeps them."""
-
-    async def named(self, project: str, name: str, *, fresh: bool = False) -> Queue | None: ...
-
-    async def page(self, project: str, page: Page) -> list[Queue]: ...
-
-    async def was_deleted(self, project: str, name: str) -> bool: ...
-
-    async def stats(self, now: int, queue: Queue) -> QueueStats: ...
-
-
-class MessageSlice(Protocol):
-    """Messages, as `store/messages.py` keeps them."""
-
-    async def peek(self, queue: Queue, limit: int) -> list[Message]: ...
-
-
-class DeadLetterSlice(Protocol):
-    """Dead letters, as `store/burials.py` keeps them."""
-
-    async def page(self, queue: Queue, page: Page, *, by_source: bool) -> list[DeadLetter]: ...
-
-
-class TideSlice(Protocol):
-    """What time does to messages, as `store/tides.py` does it: each call one bounded step."""
-
-    async def turn(self, now: int) -> Turned: ...
-
-    async def prune(self, now: int) -> int: ...
-
-    async def expire(self, now: int, after: int) -> tuple[int, int]: ...
-
-
 class UpkeepSlice(Protocol):
     """Upkeep, as `store/upkeep.py` does it: each call one bounded step, answering how much it removed."""
 
@@ -319,6 +286,15 @@ class Store(Protocol):
 
     @property
     def credentials(self) -> CredentialSlice: ...
+
+    @property
+    def crontabs(self) -> CrontabSlice: ...
+
+    @property
+    def crontab_results(self) -> CrontabResultSlice: ...
+
+    @property
+    def kv(self) -> KvSlice: ...
 
     @property
     def audit(self) -> AuditSlice: ...

@@ -39,8 +39,8 @@ def request(vault: Vault, claim: Claim, target: Target, now: int, delivery: Outg
     match target.kind:
         case "rpc":
             return Request(target.method, target.address, (), body, target.timeout_ms, _kept(target))
-        case "queue":
-            raise AssertionError("what goes to a queue is published, not sent")
+        case "queue" | "agent" | "script" | "server":
+            raise AssertionError("what goes there is handed over, not sent")
         case "form":
             body = form_of(body or EMPTY)
         case "http" | "text":

@@ -89,7 +89,7 @@ async def update(
         cancel: Literal["paused"] | None = "paused" if paused else None
         return Change(entry, schedule, new_target, timer, cancel=cancel, once=once, crontab=crontab)
 
-    return await _change(core, project, kind, schedule_id, edit, settled_at=now)
+    return await change(core, project, kind, schedule_id, edit, settled_at=now)
 
 
 async def pause(
@@ -102,7 +102,7 @@ async def pause(
         still = Timing(None, paused_at, entry.progress.completed_at)
         return Change(entry, _touched(entry, now), timing=still, cancel="paused", once=once)
 
-    return await _change(core, project, kind, schedule_id, edit, settled_at=now)
+    return await change(core, project, kind, schedule_id, edit, settled_at=now)
 
 
 async def resume(
@@ -117,7 +117,7 @@ async def resume(
         timer = _resumed(entry.schedule, entry.crontab, completed_at, now)
         return Change(entry, _touched(entry, now), timing=timer, once=once)
 
-    return await _change(core, project, kind, schedule_id, edit)
+    return await change(core, project, kind, schedule_id, edit)
 
 
 async def delete(
@@ -129,7 +129,7 @@ async def delete(
         return Change(entry, _touched(entry, now), cancel="deleted", delete=True, once=once)
 
     try:
-        return await _change(core, project, kind, schedule_id, edit)
+        return await change(core, project, kind, schedule_id, edit)
     except NotFound:
         if await core.store.schedules.was_deleted(project, kind, schedule_id):
             return None
@@ -149,7 +149,7 @@ async def cancel_task(core: Core, now: int, project: str, schedule_id: int, once
         timer = Timing(None, entry.progress.paused_at, entry.progress.completed_at or now)
         return Change(entry, _touched(entry, now), timing=timer, cancel="cancelled", once=once)
 
-    return await _change(core, project, "task", schedule_id, edit)
+    return await change(core, project, "task", schedule_id, edit)
 
 
 async def trigger(
@@ -202,7 +202,7 @@ def missing(kind: ScheduleKind) -> NotFound:
     return NotFound(f"there is no such {noun}", hint="List them to see their ids.")
 
 
-async def _change(
+async def change(
     core: Core,
     project: str,
     kind: ScheduleKind,
@@ -223,6 +223,11 @@ async def _change(
             core.wakeup.scheduler()
             return changed
     raise Conflict("the schedule is being changed by others all the time", hint="Try again.")
+
+
+def resumed(entry: Entry, now: int) -> Timing:
+    """The timer of one that fires again from now on."""
+    return _resumed(entry.schedule, entry.crontab, entry.progress.completed_at, now)
 
 
 def _overdue(entry: Entry, at: int) -> bool:

@@ -114,6 +114,7 @@ class HttpSender:
                 body=bytes(flight.body),
                 truncated=flight.size > len(flight.body),
                 retry_after_ms=None if retry_after is None else parse_retry_after(retry_after, now),
+                headers=tuple(response.headers.items()) if request.want_headers else (),
             )
         finally:
             # At the end of a good reply the connection has gone back to its pool already.

@@ -17,6 +17,7 @@ from mainspring.core.model import FINAL_STATES, Attempt, Entry, LoggedAttempt, P
 from mainspring.core.seats import Seats
 from mainspring.store import rows
 from mainspring.store.db import Db, Row, Tx, again_after_collisions
+from mainspring.store.fanout import lanes_of
 from mainspring.store.horizon import Horizon
 from mainspring.store.once import apply_once
 from mainspring.store.turns import promote
@@ -65,10 +66,16 @@ class RunStore:
                 f"{OVERLAP_QUEUE_MAX} runs of this schedule are waiting already",
                 hint="Wait for some of them to end.",
             )
-        run_id = self._keys.next(now)
-        await tx.many("insert_runs", [_manual_row(run_id, item, entry, None if held else now, now)])
-        await tx.fetch("count_manual", id=item.schedule_id, active=int(not held), held=int(held), now=now)
-        [row] = await tx.fetch("get_run", id=run_id, project=item.project)
+        lanes = (await lanes_of(tx, [(item.schedule_id, entry.schedule.lane)]))[item.schedule_id]
+        if not lanes:
+            return Conflict("there is no agent that it is for", hint="Name some, then start it.")
+        keys = self._keys.take(now, len(lanes))
+        due_at = None if held else now
+        made = zip(keys, lanes, strict=True)
+        await tx.many("insert_runs", [_manual_row(key, lane, item, entry, due_at, now) for key, lane in made])
+        count = len(keys)
+        await tx.fetch("count_manual", id=item.schedule_id, active=0 if held else count, held=count * held, now=now)
+        [row] = await tx.fetch("get_run", id=keys[0], project=item.project)
         return rows.run(row)
 
     @again_after_collisions
@@ -271,14 +278,14 @@ class RunStore:
         return [rows.logged(row) for row in found]
 
 
-def _manual_row(run_id: int, item: ManualRun, entry: Entry, due_at: int | None, now: int) -> Row:
+def _manual_row(run_id: int, lane: str, item: ManualRun, entry: Entry, due_at: int | None, now: int) -> Row:
     schedule = entry.schedule
     return (
         run_id,
         schedule.id,
         schedule.project,
         schedule.kind,
-        schedule.lane,
+        lane,
         item.trigger,
         0,
         now,

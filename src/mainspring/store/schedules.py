@@ -17,6 +17,7 @@ from mainspring.core.model import Entry, Gap, Page, Progress, Schedule, Schedule
 from mainspring.core.timing import Due, Plan, PlannedGap, PlannedRun
 from mainspring.store import rows
 from mainspring.store.db import Db, Row, Tx, again_after_collisions
+from mainspring.store.fanout import lanes_of, write_agents
 from mainspring.store.horizon import Horizon
 from mainspring.store.once import apply_once
 from mainspring.store.turns import promote
@@ -60,7 +61,7 @@ class ScheduleStore:
             async def insert(fresh: Sequence[NewSchedule]) -> list[Entry | Refused]:
                 ids = self._keys.take(now, 2 * len(fresh))
                 [(last,)] = await tx.fetch("take_numbers", name="schedules", count=len(fresh))
-                taken = await self._take_names(tx, now, fresh)
+                taken = await self._taken(tx, fresh) | await self._take_names(tx, now, fresh)
                 answers: list[Entry | Refused] = []
                 for offset, item in enumerate(fresh):
                     if (refused := taken.get(offset)) is not None:
@@ -79,9 +80,25 @@ class ScheduleStore:
                 progress_rows = [(e.schedule.id, e.progress.next_due_at, e.progress.paused_at) for e in entries]
                 await tx.many("insert_progress", progress_rows)
                 await tx.many("insert_crontab", [rows.of_crontab(e) for e in entries if e.crontab is not None])
+                made = [(one, item) for one, item in zip(answers, fresh, strict=True) if isinstance(one, Entry)]
+                await write_agents(tx, [(one.schedule.id, item.agents) for one, item in made])
                 return answers
 
             return await apply_once(tx, now, items, lambda item: item.once, insert)
+
+    async def _taken(self, tx: Tx, items: Sequence[NewSchedule]) -> dict[int, Refused]:
+        """By place, a refusal of those that want a name for themselves which a schedule has."""
+        wanted = [(item.schedule.project, item.schedule.name) for item in items]
+        alone = {pair for pair, item in zip(wanted, items, strict=True) if item.unique_name}
+        if not alone:
+            return {}
+        held = {(row[0], row[1]) for row in await tx.fetch_in("taken_names", sorted(alone))}
+        refused: dict[int, Refused] = {}
+        for at, pair in enumerate(wanted):
+            if items[at].unique_name and pair in held:
+                refused[at] = Conflict(f"Crontab name already exists: {pair[1]}", field="name")
+            held.add(pair)
+        return refused
 
     async def _take_names(self, tx: Tx, now: int, items: Sequence[NewSchedule]) -> dict[int, Refused]:
         """Free the names that the items take at the crontab door; by place, a refusal for those whose name is taken."""
@@ -165,6 +182,9 @@ class ScheduleStore:
         if change.crontab is not None:
             task = change.crontab
             await tx.many("update_crontab", [(schedule.id, task.module, task.type, task.start_time, task.starts_at)])
+        if change.agents is not None:
+            await tx.fetch("delete_agents", id=schedule.id)
+            await write_agents(tx, [(schedule.id, change.agents)])
         if change.timing is not None:
             timing = change.timing
             await tx.fetch(
@@ -225,20 +245,27 @@ class ScheduleStore:
         gaps: list[Row] = []
         longer: list[Row] = []
         visits: list[_Visit] = []
+        lanes = await lanes_of(tx, [(plan.due.schedule_id, plan.due.lane) for plan in plans])
         for plan in plans:
             due = plan.due
             visit = _Visit(plan, due.gap_id, due.gap_key)
             for entry in plan.entries:
+                planned: PlannedRun | PlannedGap = entry
                 if isinstance(entry, PlannedRun):
-                    run_id = self._keys.next(now)
-                    runs.append(_run_row(run_id, due, entry, now))
-                    visit.runs.append((run_id, entry.held))
-                    visit.gap_id = visit.gap_key = None
-                elif visit.gap_key == entry.key:
-                    longer.append((visit.gap_id, entry.to_at, entry.count))
+                    keys = self._keys.take(now, len(lanes[due.schedule_id]))
+                    visit.runs.append((keys, entry.held))
+                    if keys:
+                        pairs = enumerate(zip(keys, lanes[due.schedule_id], strict=True))
+                        runs += [_run_row(key, due, lane, nth, entry, now) for nth, (key, lane) in pairs]
+                        visit.gap_id = visit.gap_key = None
+                        continue
+                    planned = PlannedGap("skipped", "no_agents", entry.scheduled_for, entry.scheduled_for, 1)
+                assert isinstance(planned, PlannedGap)
+                if visit.gap_key == planned.key:
+                    longer.append((visit.gap_id, planned.to_at, planned.count))
                 else:
-                    visit.gap_id, visit.gap_key = self._keys.next(now), entry.key
-                    gaps.append(_gap_row(visit.gap_id, due.schedule_id, entry))
+                    visit.gap_id, visit.gap_key = self._keys.next(now), planned.key
+                    gaps.append(_gap_row(visit.gap_id, due.schedule_id, planned))
             visits.append(visit)
         made = {row[0] for row in await tx.many("insert_runs", runs)} if runs else set()
         if gaps:
@@ -291,31 +318,36 @@ class _Visit:
 
     def __init__(self, plan: Plan, gap_id: int | None, gap_key: str | None) -> None:
         self.plan = plan
-        self.runs: list[tuple[int, bool]] = []
+        self.runs: list[tuple[Sequence[int], bool]] = []
         self.gap_id = gap_id
         self.gap_key = gap_key
 
     def stuck(self, made: set[int]) -> bool:
         """Whether held runs wait for a run that was not made."""
-        lost = self._lost(made)
-        return self.plan.held > lost.count(True) and self.plan.active == lost.count(False)
+        return self._count(made, held=True) > 0 and self._count(made, held=False) == 0
 
-    def _lost(self, made: set[int]) -> list[bool]:
-        return [held for run_id, held in self.runs if run_id not in made]
+    def _lost(self, made: set[int]) -> int:
+        """How many of the planned fires made no run because they had been before (an edit after the clock stepped
+        back)."""
+        return sum(1 for keys, _ in self.runs if keys and made.isdisjoint(keys))
+
+    def _count(self, made: set[int], *, held: bool) -> int:
+        """Its runs that wait behind others, or those that do not: as planned, each fire being as many as it made."""
+        planned = self.plan.held if held else self.plan.active
+        return planned + sum(len(made.intersection(keys)) - 1 for keys, is_held in self.runs if is_held == held)
 
     def advance(self, now: int, made: set[int]) -> Row:
-        """A row for `advance`. An occurrence that was already there (an edit after the clock stepped back) made no
-        run, so it does not count."""
+        """A row for `advance`. What was not made does not count."""
         plan = self.plan
         lost = self._lost(made)
         return (
             plan.due.schedule_id,
             plan.next_due_at,
             now if plan.completed else None,
-            plan.run_count - len(lost),
-            plan.active - lost.count(False),
-            plan.held - lost.count(True),
-            now if len(lost) < len(self.runs) else None,
+            plan.run_count - lost,
+            self._count(made, held=False),
+            self._count(made, held=True),
+            now if lost < len(self.runs) else None,
             self.gap_id,
             self.gap_key,
         )
@@ -325,15 +357,15 @@ def _edit(schedule: Schedule, seen: int) -> Row:
     return (schedule.id, seen, *(getattr(schedule, name) for name in _EDITED))
 
 
-def _run_row(run_id: int, due: Due, entry: PlannedRun, now: int) -> Row:
+def _run_row(run_id: int, due: Due, lane: str, nth: int, entry: PlannedRun, now: int) -> Row:
     return (
         run_id,
         due.schedule_id,
         due.project,
         due.kind,
-        due.lane,
+        lane,
         entry.trigger,
-        0,
+        nth,
         entry.scheduled_for,
         now,
         due.target_id,

@@ -31,9 +31,11 @@ from mainspring.core.queue_model import (
 from mainspring.store.audit import AuditStore
 from mainspring.store.burials import DeadLetterStore
 from mainspring.store.credentials import CredentialStore
+from mainspring.store.crontabs import CrontabResultStore, CrontabStore
 from mainspring.store.db import Db
 from mainspring.store.fold import Fold
 from mainspring.store.horizon import Horizon
+from mainspring.store.kv import KvStore
 from mainspring.store.messages import MessageStore
 from mainspring.store.migrate import migrate, pending
 from mainspring.store.moved import refuse_moved
@@ -69,6 +71,9 @@ class Store:
         self.schedules = ScheduleStore(db, keys, horizon, announcer)
         self.runs = RunStore(db, keys, horizon, self.webhooks.gates, announcer)
         self.credentials = CredentialStore(db, keys)
+        self.crontabs = CrontabStore(db)
+        self.crontab_results = CrontabResultStore(db)
+        self.kv = KvStore(db)
         self.audit = AuditStore(db)
         self.upkeep = UpkeepStore(db)
         self.queues = QueueStore(db, keys, announcer)

@@ -44,6 +44,10 @@ COPIED = (
     "circuits",
     "deliveries",
     "audit",
+    "schedule_agents",
+    "crontab_results",
+    "kv_namespaces",
+    "kv",
 )
 LEFT_OUT = {
     "migrations": "each database's own record of its own files",

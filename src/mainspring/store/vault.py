@@ -43,7 +43,7 @@ class SealedVault:
 
     def mark(self, plain: bytes, purpose: str) -> bytes:
         """HMAC-SHA-256 of the bytes, for this purpose alone."""
-        return hmac.digest(self._mark_key, purpose.encode() + b"\x00" + plain, "sha256")
+        return hmac.digest(self._mark_key, b"%d:%b%b" % (len(purpose), purpose.encode(), plain), "sha256")
 
 
 def opens(vault: SealedVault, canary: str) -> bool:

@@ -271,8 +271,8 @@ def _no_such_endpoint() -> NotFound:
 def _where(project: str, wanted: DeliveryFilter) -> dict[str, Any]:
     return {
         "project": project,
-        "since": floor_of(wanted.since),
-        "before": KEY_MAX if wanted.until is None else floor_of(wanted.until),
+        "since": min(KEY_MAX, floor_of(wanted.since)),
+        "before": KEY_MAX if wanted.until is None else min(KEY_MAX, floor_of(wanted.until)),
         "event": wanted.event,
         "endpoint_id": wanted.endpoint_id or 0,
         "unreplayed": int(wanted.unreplayed),

@@ -17,7 +17,7 @@ from store.contract.conftest import BACKENDS
 from store.making import Clock
 
 LIVES = {"sqlite": (60, 40), "postgres": (6, 30)}
-LONG_LIVES = {"sqlite": (600, 60), "postgres": (80, 60)}
+LONG_LIVES = {"sqlite": (300, 60), "postgres": (40, 60)}
 
 
 @pytest.fixture(params=LIVES)

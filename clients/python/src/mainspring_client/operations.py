@@ -50,17 +50,17 @@ from mainspring_client.records import (
     Topup,
 )
 from mainspring_client.webhook_records import (
-    Delivery,
+    DeliveryAccepted,
     DeliveryAttempts,
-    DeliveryLog,
     DeliveryPage,
-    DeliverySent,
-    Emitted,
-    Endpoint,
-    EndpointCreated,
+    DeliveryWithAttempts,
     EndpointDeleted,
+    EndpointDeliveries,
     EndpointPage,
-    Replayed,
+    EndpointRecord,
+    EndpointWithSecret,
+    EventEmitted,
+    Replays,
 )
 
 CRON_CREATE: Operation[CronRecord] = Operation("cron.create", "POST", "/v1/cron/create", idempotent=True)
@@ -141,49 +141,49 @@ ACCOUNT_KEYS_REVOKE: Operation[KeyRevoked] = Operation(
 ACCOUNT_BALANCE: Operation[Balance] = Operation("account.balance", "GET", "/v1/account/balance")
 ACCOUNT_TOPUP: Operation[Topup] = Operation("account.topup", "POST", "/v1/account/topup", idempotent=True)
 ACTIVATE: Operation[Activation] = Operation("activate", "POST", "/v1/activate", public=True)
-WEBHOOK_SEND: Operation[DeliverySent] = Operation(
-    "webhook.send", "POST", "/v1/webhook/send", idempotent=True, nullable=("payload",)
+WEBHOOK_SEND: Operation[DeliveryAccepted] = Operation(
+    "webhook.send", "POST", "/v1/scheduling/webhook/send", idempotent=True, nullable=("payload",)
 )
-WEBHOOK_GET: Operation[Delivery] = Operation("webhook.get", "GET", "/v1/webhook/get/{delivery_id}")
+WEBHOOK_GET: Operation[DeliveryWithAttempts] = Operation("webhook.get", "GET", "/v1/webhook/get/{delivery_id}")
 WEBHOOK_LIST: Operation[DeliveryPage] = Operation("webhook.list", "GET", "/v1/webhook/list")
 WEBHOOK_ATTEMPTS: Operation[DeliveryAttempts] = Operation(
     "webhook.attempts", "GET", "/v1/webhook/attempts/{delivery_id}"
 )
-WEBHOOK_REPLAY: Operation[DeliverySent] = Operation(
+WEBHOOK_REPLAY: Operation[DeliveryAccepted] = Operation(
     "webhook.replay", "POST", "/v1/webhook/replay/{delivery_id}", idempotent=True
 )
-WEBHOOK_REPLAY_MANY: Operation[Replayed] = Operation(
+WEBHOOK_REPLAY_MANY: Operation[Replays] = Operation(
     "webhook.replay_many", "POST", "/v1/webhook/replay", idempotent=True
 )
-WEBHOOK_CANCEL: Operation[Delivery] = Operation(
+WEBHOOK_CANCEL: Operation[DeliveryAccepted] = Operation(
     "webhook.cancel", "POST", "/v1/webhook/cancel/{delivery_id}", idempotent=True
 )
-WEBHOOK_EMIT: Operation[Emitted] = Operation(
+WEBHOOK_EMIT: Operation[EventEmitted] = Operation(
     "webhook.emit", "POST", "/v1/webhook/emit", idempotent=True, nullable=("payload",)
 )
-ACCOUNT_WEBHOOKS_REGISTER: Operation[EndpointCreated] = Operation(
+ACCOUNT_WEBHOOKS_REGISTER: Operation[EndpointWithSecret] = Operation(
     "account.webhooks.register", "POST", "/v1/account/webhooks/register", idempotent=True
 )
 ACCOUNT_WEBHOOKS_LIST: Operation[EndpointPage] = Operation("account.webhooks.list", "GET", "/v1/account/webhooks/list")
-ACCOUNT_WEBHOOKS_GET: Operation[Endpoint] = Operation(
+ACCOUNT_WEBHOOKS_GET: Operation[EndpointRecord] = Operation(
     "account.webhooks.get", "GET", "/v1/account/webhooks/get/{webhook_id}"
 )
-ACCOUNT_WEBHOOKS_UPDATE: Operation[Endpoint] = Operation(
+ACCOUNT_WEBHOOKS_UPDATE: Operation[EndpointRecord] = Operation(
     "account.webhooks.update", "PATCH", "/v1/account/webhooks/update/{webhook_id}", idempotent=True
 )
 ACCOUNT_WEBHOOKS_DELETE: Operation[EndpointDeleted] = Operation(
     "account.webhooks.delete", "DELETE", "/v1/account/webhooks/delete/{webhook_id}", idempotent=True
 )
-ACCOUNT_WEBHOOKS_TEST: Operation[DeliverySent] = Operation(
+ACCOUNT_WEBHOOKS_TEST: Operation[EventEmitted] = Operation(
     "account.webhooks.test", "POST", "/v1/account/webhooks/test/{webhook_id}", idempotent=True
 )
-ACCOUNT_WEBHOOKS_ROTATE: Operation[EndpointCreated] = Operation(
+ACCOUNT_WEBHOOKS_ROTATE: Operation[EndpointWithSecret] = Operation(
     "account.webhooks.rotate", "POST", "/v1/account/webhooks/rotate/{webhook_id}", idempotent=True
 )
-ACCOUNT_WEBHOOKS_RECOVER: Operation[Replayed] = Operation(
+ACCOUNT_WEBHOOKS_RECOVER: Operation[Replays] = Operation(
     "account.webhooks.recover", "POST", "/v1/account/webhooks/recover/{webhook_id}", idempotent=True
 )
-ACCOUNT_WEBHOOKS_DELIVERIES: Operation[DeliveryLog] = Operation(
+ACCOUNT_WEBHOOKS_DELIVERIES: Operation[EndpointDeliveries] = Operation(
     "account.webhooks.deliveries", "GET", "/v1/account/webhooks/deliveries/{webhook_id}"
 )
 ACCOUNT_AUDIT_LIST: Operation[AuditPage] = Operation("account.audit.list", "GET", "/v1/account/audit/list")

@@ -307,26 +307,90 @@ class Activation(Answer):
 
 
 class AuditRecord(TypedDict):
-    """Who changed what."""
+    """Who changed what. `fields`: what was given, never the values. `key_id`: null for a command given on the store."""
 
     id: str
     at: str
-    action: str
+    project_id: str
+    operation: str
+    object: str
+    fields: list[str]
+    key_id: str | None
+    key_shown: str
+    ip: str
+    request_id: str
+    hash: str
 
 
 class AuditPage(Page[AuditRecord]):
     """The audit log, newest first."""
 
 
-class Discovered(Answer):
-    """Everything that the server can do."""
+class Billing(TypedDict):
+    """Nothing costs anything."""
 
-    capabilities: list[dict[str, Json]]
+    is_billable: bool
+    free: bool
+    unit: Literal["per_request"]
+    price_usd: Literal[0]
+    currency: Literal["USD"]
+
+
+class CapabilitySummary(TypedDict):
+    """One operation. `idempotent`: the same idempotency key has one effect."""
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    idempotent: bool
+    available: bool
+    regions: list[str]
+    vendors: list[str]
+    billing: Billing
+
+
+class Discovered(Answer):
+    """Everything that this server can do."""
+
+    version: Literal["v1"]
+    generated_at: str
+    capabilities: list[CapabilitySummary]
+
+
+class ErrorCase(TypedDict):
+    """A way in which an operation may be refused. `retryable`: the same request may succeed later."""
+
+    code: str
+    status: int
+    retryable: bool
+    description: str
+
+
+class Examples(TypedDict):
+    """The same call from a shell, from Python and from TypeScript, with the packages of this project."""
+
+    curl: str
+    python: str
+    typescript: str
 
 
 class Capability(Answer):
-    """One thing that the server can do."""
+    """One operation whole. `parameters`: of path, query and body together, and `result`: as JSON Schema."""
 
     id: str
-    available: bool
+    method: str
+    path: str
+    summary: str
     idempotent: bool
+    available: bool
+    regions: list[str]
+    vendors: list[str]
+    billing: Billing
+    paths: list[str]
+    public: bool
+    scopes: list[str]
+    parameters: dict[str, Json]
+    result: dict[str, Json]
+    errors: list[ErrorCase]
+    examples: Examples

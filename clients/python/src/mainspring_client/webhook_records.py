@@ -2,84 +2,152 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Sequence
+from typing import Literal, TypedDict
 
 from mainspring_client.records import Answer, Page
-from mainspring_client.values import DeliveryState, Json
+from mainspring_client.values import DeliveryState, DeliveryStatus, Json, SignatureStyle
 
 
 class RetryPolicy(TypedDict, total=False):
-    """How often an endpoint is tried: in all, or after the first time."""
+    """How often to try, in all or after the first time, and the seconds before each retry."""
 
-    max_attempts: int
-    max_retries: int
+    max_attempts: int | None
+    max_retries: int | None
+    delays: Sequence[float] | None
 
 
-class DeliverySent(Answer):
-    """A delivery on its way; `delivery_id` and `id` are equal."""
+class DeliveryAccepted(Answer):
+    """A delivery as writes answer it; `delivery_id` and `id` are equal."""
 
     delivery_id: str
     id: str
     state: DeliveryState
-
-
-class Delivery(DeliverySent):
-    """A delivery."""
-
     url: str
     event: str | None
+    endpoint_id: str | None
+    replay_of: str | None
+    created_at: str
+
+
+class DeliveryRecord(DeliveryAccepted):
+    """A delivery as lists show it. `status` is a coarser `state`; `destination_status` and `response_status` are equal.
+
+    `webhook_id` is the id that its receiver sees: of a replay, that of the first delivery.
+    """
+
+    status: DeliveryStatus
+    webhook_id: str
+    payload: Json
     attempt: int
-
-
-class DeliveryPage(Page[Delivery]):
-    """Deliveries, newest first."""
+    attempted_at: str | None
+    destination_status: int | None
+    response_status: int | None
+    response_body: str | None
+    error: str | None
+    next_attempt_at: str | None
+    finished_at: str | None
 
 
 class DeliveryAttempt(TypedDict):
-    """One attempt of a delivery."""
+    """One attempt; `finished_at` is null while it is in flight."""
 
     attempt: int
     started_at: str
+    sent_at: str | None
     finished_at: str | None
     response_status: int | None
+    response_body: str | None
     error: str | None
+
+
+class DeliveryWithAttempts(DeliveryRecord):
+    """A delivery with its attempts, in order."""
+
+    attempts: list[DeliveryAttempt]
 
 
 class DeliveryAttempts(Answer):
     """The attempts of a delivery, in order."""
 
+    delivery_id: str
+    state: DeliveryState
     items: list[DeliveryAttempt]
 
 
-class Replayed(Answer):
-    """How many deliveries are sent once more, or would be."""
-
-    count: int
+class DeliveryPage(Page[DeliveryRecord]):
+    """Deliveries, newest first."""
 
 
-class Emitted(Answer):
-    """An event, and to how many endpoints it goes."""
+class EventEmitted(Answer):
+    """What became of an event; `event_id` and `id` are equal."""
 
+    event_id: str
     id: str
     event: str
+    deliveries: int
+    delivery_ids: list[str]
 
 
-class Endpoint(Answer):
-    """Where events go; `events` are its filters."""
+class Replays(Answer):
+    """What was sent again. `count`: how many match (`dry_run`), or were sent again, as `replayed` says; `more`: others
+    match still.
+    """
+
+    dry_run: bool
+    count: int
+    replayed: int
+    more: bool
+    delivery_ids: list[str]
+
+
+class RetryPolicyRecord(TypedDict):
+    """How often is tried, and when; `delays` is null for the list of Standard Webhooks."""
+
+    max_attempts: int
+    max_retries: int
+    delays: list[float] | None
+
+
+class EndpointRecord(Answer):
+    """An endpoint; `id`, `endpoint_id` and `webhook_id` are equal.
+
+    `failing`: the last word from there was a failure; `resting`: it has failed again and again, and is left alone until
+    `resting_until`; `disabled`: it gets nothing, for the reason that is given.
+    """
 
     id: str
+    endpoint_id: str
+    webhook_id: str
     url: str
     events: list[str]
-    description: str | None
+    description: str
+    enabled: bool
+    state: Literal["active", "disabled", "failing", "resting"]
+    disabled_at: str | None
+    disabled_reason: str | None
+    failing_since: str | None
+    failures_in_a_row: int
+    resting_until: str | None
+    headers: dict[str, str] | None
+    signature_style: SignatureStyle
+    retry_policy: RetryPolicyRecord
+    timeout_seconds: float
+    max_concurrency: int
+    rate_limit: float | None
+    ordered: bool
+    previous_secret_valid_until: str | None
+    created_at: str
+    updated_at: str
 
 
-class EndpointCreated(Endpoint):
-    """An endpoint with its secret, which is shown once."""
+class EndpointWithSecret(EndpointRecord):
+    """An endpoint with its new secret, which is shown in this answer only."""
 
     secret: str | None
 
 
-class EndpointPage(Page[Endpoint]):
+class EndpointPage(Page[EndpointRecord]):
     """Endpoints, newest first."""
 
 
@@ -87,21 +155,14 @@ class EndpointDeleted(Answer):
     """The endpoint is gone; also when it already was."""
 
     id: str
+    endpoint_id: str
+    webhook_id: str
     deleted: bool
 
 
-class LoggedDelivery(TypedDict):
-    """What was sent to an endpoint."""
+class EndpointDeliveries(Answer):
+    """Deliveries to an endpoint, newest first; `items` and `deliveries` are equal."""
 
-    id: str
-    event: str
-    status: str
-    attempted_at: str | None
-    destination_status: int | None
-    payload: Json
-
-
-class DeliveryLog(Page[LoggedDelivery]):
-    """What was sent to an endpoint, newest first; `items` and `deliveries` are equal."""
-
-    deliveries: list[LoggedDelivery]
+    items: list[DeliveryRecord]
+    deliveries: list[DeliveryRecord]
+    next_cursor: str | None

@@ -111,7 +111,7 @@ class AsyncWorker:
         self._freed = asyncio.Event()
         self._to_ack = asyncio.Event()
         self._acks: list[_Held] = []
-        self._held: dict[str, _Held] = {}
+        self._held: set[_Held] = set()  # by lease: one that was lost may come back while its handler is still at it
         self._extending: set[asyncio.Task[None]] = set()
         self._cancels_handlers = True
 
@@ -179,7 +179,8 @@ class AsyncWorker:
             elsewhere = clock.monotonic() - asked_at - got["_metadata"]["latency_ms"] / 1000
             extend_at = clock.monotonic() - max(0.0, elsewhere) + self._visibility / 2
             for message in got["messages"]:
-                held = self._held[message["message_id"]] = _Held(message, extend_at)
+                held = _Held(message, extend_at)
+                self._held.add(held)
                 held.task = asyncio.create_task(self._bring_to_its_end(held))
 
     async def _bring_to_its_end(self, held: _Held) -> None:
@@ -240,7 +241,7 @@ class AsyncWorker:
             self._let_go(held)
 
     def _let_go(self, held: _Held) -> None:
-        self._held.pop(held.message["message_id"], None)
+        self._held.discard(held)
         self._freed.set()
 
     async def _acknowledge(self) -> None:
@@ -276,7 +277,7 @@ class AsyncWorker:
         while True:
             await clock.sleep_async(self._visibility / 8)
             now = clock.monotonic()
-            for held in self._held.values():
+            for held in self._held:
                 if held.extend_at <= now and not held.handled and not held.lost:
                     held.extend_at = now + self._visibility / 4
                     task = asyncio.create_task(self._extend(held, now))
@@ -303,10 +304,10 @@ class AsyncWorker:
 
     async def _drain(self) -> None:
         """Give back what has not begun, and wait for what has; cancel what does not end within the grace."""
-        for held in list(self._held.values()):
+        for held in list(self._held):
             if not held.begun and held.task is not None:
                 held.task.cancel()
-        tasks = [held.task for held in self._held.values() if held.task is not None]
+        tasks = [held.task for held in self._held if held.task is not None]
         if not tasks:
             return
         _, late = await asyncio.wait(tasks, timeout=self._grace)
@@ -315,7 +316,7 @@ class AsyncWorker:
             for task in late:
                 task.cancel()
             await asyncio.wait(late)
-            for held in [held for held in self._held.values() if held.task in late]:
+            for held in [held for held in self._held if held.task in late]:
                 self._let_go(held)
 
     @contextmanager

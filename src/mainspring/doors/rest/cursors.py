@@ -24,6 +24,9 @@ class Listing(IntEnum):
     DEAD_LETTERS = 8
     SUBSCRIPTIONS = 20
     PUSHES = 21
+    DELIVERIES = 30
+    ENDPOINTS = 31
+    ENDPOINT_DELIVERIES = 32
     AUDIT = 40
 
 

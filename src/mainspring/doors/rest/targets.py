@@ -109,7 +109,7 @@ def _type_of(target: Target) -> str:
     match target.kind:
         case "http":
             return "http_url"
-        case "form" | "text" | "rpc" | "queue":
+        case "form" | "text" | "rpc" | "queue" | "agent" | "script" | "server":
             return target.kind
         case _ as never:
             assert_never(never)

@@ -199,7 +199,7 @@ ORDER BY r.id DESC LIMIT :limit;
 -- name: page_occurrence_runs
 SELECT r.scheduled_for, r.trigger, r.id FROM runs AS r
 WHERE r.schedule_id = :schedule_id AND r.trigger IN ('schedule', 'catchup') AND r.kind IN ('cron', 'task')
-  AND r.scheduled_for < :before
+  AND r.scheduled_for < :before AND r.nth = 0
 ORDER BY r.scheduled_for DESC LIMIT :limit;
 
 -- Attempts begun, by whom they are kept: the last one of a run by the run itself, unless it was followed by another.

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from mainspring_client import operations
 from mainspring_client.nouns.noun import Call, Noun
 from mainspring_client.records import AuditPage, Balance, Capability, Discovered, KeyCreated, KeyPage, KeyRevoked, Topup
-from mainspring_client.values import Scope, When
+from mainspring_client.values import DeliveryState, Scope, SignatureStyle, When
 from mainspring_client.webhook_records import (
-    DeliveryLog,
-    DeliverySent,
-    Endpoint,
-    EndpointCreated,
     EndpointDeleted,
+    EndpointDeliveries,
     EndpointPage,
-    Replayed,
+    EndpointRecord,
+    EndpointWithSecret,
+    EventEmitted,
+    Replays,
     RetryPolicy,
 )
 
@@ -75,21 +75,27 @@ class Endpoints(Noun):
         url: str,
         events: Sequence[str] | None = None,
         *,
-        secret: str | None = None,
         description: str | None = None,
-        retry_policy: RetryPolicy | None = None,
+        signature_style: SignatureStyle | None = None,
         headers: Mapping[str, str] | None = None,
+        retry_policy: int | Sequence[float] | RetryPolicy | None = None,
+        timeout_seconds: float | None = None,
+        max_concurrency: int | None = None,
+        rate_limit: float | None = None,
+        ordered: bool | None = None,
+        enabled: bool | None = None,
+        secret: str | None = None,
         idempotency_key: str | None = None,
-    ) -> EndpointCreated:
-        """Register an endpoint; its secret is shown in this answer only."""
+    ) -> EndpointWithSecret:
+        """Make an endpoint for a project's events; its secret is shown in this answer only."""
         return self._call(operations.ACCOUNT_WEBHOOKS_REGISTER, locals())
 
     def list(self, *, cursor: str | None = None, limit: int | None = None) -> EndpointPage:
-        """List endpoints, newest first."""
+        """List endpoints without their secrets, newest first."""
         return self._call(operations.ACCOUNT_WEBHOOKS_LIST, locals())
 
-    def get(self, webhook_id: str) -> Endpoint:
-        """Get an endpoint."""
+    def get(self, webhook_id: str) -> EndpointRecord:
+        """Get an endpoint and how it is doing."""
         return self._call(operations.ACCOUNT_WEBHOOKS_GET, locals())
 
     def update(
@@ -98,21 +104,26 @@ class Endpoints(Noun):
         *,
         url: str | None = None,
         events: Sequence[str] | None = None,
-        enabled: bool | None = None,
         description: str | None = None,
-        retry_policy: RetryPolicy | None = None,
+        signature_style: SignatureStyle | None = None,
         headers: Mapping[str, str] | None = None,
+        retry_policy: int | Sequence[float] | RetryPolicy | None = None,
+        timeout_seconds: float | None = None,
+        max_concurrency: int | None = None,
+        rate_limit: float | None = None,
+        ordered: bool | None = None,
+        enabled: bool | None = None,
         idempotency_key: str | None = None,
-    ) -> Endpoint:
-        """Change an endpoint."""
+    ) -> EndpointRecord:
+        """Change an endpoint, or switch it on or off; what the body does not name stays."""
         return self._call(operations.ACCOUNT_WEBHOOKS_UPDATE, locals())
 
     def delete(self, webhook_id: str, *, idempotency_key: str | None = None) -> EndpointDeleted:
-        """Delete an endpoint."""
+        """Send nothing there any more; what waits is cancelled."""
         return self._call(operations.ACCOUNT_WEBHOOKS_DELETE, locals())
 
-    def test(self, webhook_id: str, *, idempotency_key: str | None = None) -> DeliverySent:
-        """Send an endpoint the event `test`."""
+    def test(self, webhook_id: str, *, idempotency_key: str | None = None) -> EventEmitted:
+        """Send an endpoint an event of the type test, whatever it listens for."""
         return self._call(operations.ACCOUNT_WEBHOOKS_TEST, locals())
 
     def rotate(
@@ -120,9 +131,10 @@ class Endpoints(Noun):
         webhook_id: str,
         *,
         grace_hours: float | None = None,
+        secret: str | None = None,
         idempotency_key: str | None = None,
-    ) -> EndpointCreated:
-        """Give an endpoint a new secret; both sign for a while."""
+    ) -> EndpointWithSecret:
+        """Give an endpoint a new secret; for grace_hours the old one signs as well."""
         return self._call(operations.ACCOUNT_WEBHOOKS_ROTATE, locals())
 
     def recover(
@@ -130,21 +142,42 @@ class Endpoints(Noun):
         webhook_id: str,
         *,
         since: When | None = None,
+        limit: int | None = None,
         idempotency_key: str | None = None,
-    ) -> Replayed:
-        """Send an endpoint again what has failed since an instant."""
+    ) -> Replays:
+        """Send an endpoint once more what failed since an instant."""
         return self._call(operations.ACCOUNT_WEBHOOKS_RECOVER, locals())
 
-    def deliveries(self, webhook_id: str, *, cursor: str | None = None, limit: int | None = None) -> DeliveryLog:
-        """List what was sent to an endpoint, newest first."""
+    def deliveries(
+        self,
+        webhook_id: str,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        state: DeliveryState | None = None,
+        event: str | None = None,
+        since: When | None = None,
+        until: When | None = None,
+    ) -> EndpointDeliveries:
+        """List the deliveries to an endpoint, newest first."""
         return self._call(operations.ACCOUNT_WEBHOOKS_DELIVERIES, locals())
 
 
 class Audit(Noun):
     """The audit log."""
 
-    def list(self, *, cursor: str | None = None, limit: int | None = None) -> AuditPage:
-        """List who changed what, newest first."""
+    def list(
+        self,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        project_id: str | None = None,
+        since: When | None = None,
+        operation: str | None = None,
+        object: str | None = None,
+        key_id: str | None = None,
+    ) -> AuditPage:
+        """List who changed which setting or right, newest first."""
         return self._call(operations.ACCOUNT_AUDIT_LIST, locals())
 
 
