@@ -31,6 +31,7 @@ from mainspring.loops.dispatcher import Dispatcher
 from mainspring.loops.janitor import Janitor
 from mainspring.loops.pusher import Pusher
 from mainspring.loops.scheduler import Scheduler
+from mainspring.loops.server_jobs import ServerJobs
 from mainspring.loops.service import Service
 from mainspring.loops.tide import Tide
 from mainspring.loops.wakeups import Wakeups
@@ -161,6 +162,7 @@ class Server:
             self._wakeups.expect = tide.expect
         if self.dispatcher is not None:
             loops["dispatcher"] = self.dispatcher.step, DISPATCHER_PACE
+            loops["server jobs"] = ServerJobs(self.core, self.store.clock, node=self.store.node).step, 0.0
         if (pusher := self._wakeups.pusher) is not None:
             loops["pusher"] = pusher.step, PUSHER_PACE
         if "janitor" in self.settings.roles:

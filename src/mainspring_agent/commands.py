@@ -73,7 +73,7 @@ async def execute(cmd: str, args: list[str], characters: int, *, timeout_s: floa
         reading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await reading
-        process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001  # pipes of children that live on
+        process._transport.close()  # type: ignore[attr-defined] # pipes of children that live on
     return shorten(_written(said.text(), complained.text(), process.returncode), characters)
 
 

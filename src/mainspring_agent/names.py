@@ -31,8 +31,7 @@ async def resolve(host: str, port: int = 0) -> Address:
         raise failed(f"DNS Timeout: {host[:256]}") from None
     except (OSError, UnicodeError, ValueError) as error:
         raise failed(f"Failed to resolve {host[:256]}: {getattr(error, 'strerror', None) or error}") from None
-    usable = [one for one in found if one[0] in (socket.AF_INET, socket.AF_INET6)]
-    if not name or not usable:
+    if not name or not found:
         raise failed(f"Failed to resolve {host[:256]}: no address")
-    family, _, _, _, sockaddr = usable[0]
+    family, _, _, _, sockaddr = found[0]
     return Address(family, sockaddr)

@@ -19,7 +19,7 @@ import yarl
 from uvicorn.server import ServerState
 
 from mainspring import http_server
-from mainspring.core import tokens
+from mainspring.core import access, tokens
 from mainspring.core.events import Event
 from mainspring.core.ports import Core, QueueRules
 from mainspring.doors import asgi
@@ -34,6 +34,7 @@ from mainspring.store.store import Store, open_sqlite
 from mainspring.store.vault import SealedVault
 
 KEY = "msk_the_bootstrap_key_of_the_tests"
+SUPER = "superkey12345678:secret-of-the-super-token-000000"
 ENVELOPE = {"ok", "data", "error", "metadata"}
 METADATA = {"request_id", "latency_ms", "cost_usd", "vendor", "cache_hit"}
 
@@ -278,6 +279,7 @@ async def serving(
     )
     await store.beat(clock())
     await store.credentials.ensure_bootstrap(clock(), tokens.bootstrap_key(KEY, clock()))
+    await store.credentials.ensure_bootstrap(clock(), access.super_token(SUPER, clock()))
     auth = tokens.AuthCache(core)
     tide = Tide(core)
     wakeups.expect = tide.expect

@@ -116,6 +116,8 @@ async def test_keys_are_noted_in_their_project_with_the_one_that_takes_their_pla
     for _ in range(2):
         await both.call("DELETE", f"/v1/account/keys/revoke/{made['id']}", theirs)
     assert await log(both) == []
+    for part, count in ((made["id"], 3), (other["id"], 1), (made["id"][:-1], 0), ("KEY" + made["id"][3:], 0)):
+        assert len(await log(both, f"?project_id=acme&object={part}")) == count
     entries = await log(both, "?project_id=acme")
     assert [(entry["operation"], entry["object"]) for entry in entries] == [
         ("account.keys.revoke", made["id"]),
@@ -177,3 +179,17 @@ async def test_tasks_of_the_crontab_door_are_noted_too(live: Live) -> None:
     [job] = (await live.get("/v1/cron/list")).data["items"]
     assert {entry["object"] for entry in entries} == {job["id"]}
     assert entries[0]["key_shown"].endswith(KEY[-4:])
+
+
+async def test_webhook_endpoints_are_noted_and_their_secrets_are_not(live: Live) -> None:
+    register = {"url": "http://127.0.0.1:9/", "secret": "canary-of-the-endpoint"}
+    made = (await live.post("/v1/account/webhooks/register", register)).data["id"]
+    rotated = (await live.post(f"/v1/account/webhooks/rotate/{made}")).data["secret"]
+    assert (await live.call("PATCH", f"/v1/account/webhooks/update/{made}", {"description": "x"})).status == 200
+    assert (await live.call("DELETE", f"/v1/account/webhooks/delete/{made}")).status == 200
+    answer = await live.get("/v1/account/audit/list")
+    assert [(entry["operation"].rpartition(".")[2], entry["object"]) for entry in answer.data["items"]] == [
+        ("delete", made), ("update", made), ("rotate", made), ("register", made),
+    ]  # fmt: skip
+    assert b"canary" not in answer.raw
+    assert rotated.encode() not in answer.raw

@@ -59,6 +59,18 @@ def doctor(data: Path, **settings: str) -> tuple[int, dict[str, dict[str, Any]]]
     return done.returncode, {finding["subject"]: finding for finding in json.loads(done.stdout)}
 
 
+def commanded(at: ServerProcess, *arguments: str) -> list[str]:
+    """The lines that a command prints for people."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mainspring", *arguments],
+        env={"PATH": "/usr/bin:/bin", "MAINSPRING_URL": at.url, "MAINSPRING_API_KEY": KEY},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
+
+
 def test_a_key_that_one_node_revokes_opens_nothing_on_any_other_within_a_second(
     nodes: tuple[ServerProcess, ServerProcess],
 ) -> None:
@@ -140,7 +152,7 @@ def test_commands_given_straight_on_the_store_are_noted(tmp_path: Path) -> None:
 
     with server(data) as process:
         process.stop()
-        made = run("create", "rescue")
+        made = run("create", "rescue", "--expires-at", "2100-01-01T00:00:00Z")
         other = run("rotate", made["id"])
         run("revoke", made["id"])
         process.start()
@@ -150,6 +162,15 @@ def test_commands_given_straight_on_the_store_are_noted(tmp_path: Path) -> None:
             ("account.keys.rotate", f"{made['id']}/{other['id']}", None, "command line"),
             ("account.keys.create", made["id"], None, "command line"),
         ]
+        shown = commanded(process, "audit", "list", "--object", made["id"], "--limit", "5")
+        assert [line.split()[2:4] for line in shown] == [
+            ["OBJECT", "FIELDS"],
+            ["account.keys.revoke", made["id"]],
+            ["account.keys.rotate", f"{made['id']}/{other['id']}"],
+            ["account.keys.create", made["id"]],
+        ]
+        keys = {line.split()[0]: line.split()[-1] for line in commanded(process, "key", "list")}
+        assert (keys[made["id"]], keys[other["id"]]) == ("revoked", "valid")
         process.stop()
         code, found = doctor(data)
         assert found["audit log"]["detail"].startswith("3 entries"), found
@@ -172,3 +193,11 @@ def test_a_limit_that_is_set_is_kept_and_one_that_cannot_be_is_refused(tmp_path:
     refused = serve("--data", str(tmp_path / "other"), "--rate-limit", "many")
     assert refused.returncode == 2
     assert "RATE_LIMIT cannot be 'many'" in refused.stderr
+
+
+@pytest.mark.parametrize(("trusted", "seen"), [("127.0.0.1", "203.0.113.9"), ("192.0.2.1", "127.0.0.1")])
+def test_the_log_names_the_caller_behind_a_proxy_that_is_trusted(trusted: str, seen: str, tmp_path: Path) -> None:
+    with server(tmp_path / "data", MAINSPRING_TRUSTED_PROXIES=trusted) as process:
+        process.call("POST", "/v1/queue/create", {"name": "q"}, X_Forwarded_For="203.0.113.9")
+        [entry] = process.call("GET", "/v1/account/audit/list")["items"]
+        assert entry["ip"] == seen

@@ -139,5 +139,6 @@ class Box:
     def stats(self, now: int, letters: int) -> tuple[int, int, int, int, int | None]:
         leased = sum(one.token is not None and one.lease_until > now for one in self.items)
         delayed = sum(one.token is None and one.visible_at > now for one in self.items)
-        oldest = min((ids.made_at(one.id) for one in self.ready()), default=None)
+        waiting = [one for one in self.items if one.token is None and not one.hidden and one.visible_at <= now]
+        oldest = min((ids.made_at(one.id) for one in waiting), default=None)
         return len(self.items) - leased - delayed, delayed, leased, letters, oldest

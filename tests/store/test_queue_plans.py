@@ -70,7 +70,7 @@ QUESTIONS: dict[str, tuple[dict[str, Any], Rows, str, int]] = {
     "sum_counts": ({}, [(100,), (200,)], "c USING PRIMARY KEY", 2),
     "count_overdue": ({"now": SOON, "generation": 100}, [], "leased USING INDEX leased_until", 20),
     "count_blocked_until": ({"now": FAR, "generation": 100}, [], "blocked USING COVERING INDEX blocked_until", 1),
-    "oldest_ready": ({"generation": 100}, [], "r USING PRIMARY KEY", 5),
+    "oldest_available": ({"generation": 100, "now": SOON}, [], "r USING PRIMARY KEY", 6),
     "take_ready": ({}, [(100, 10)], "r USING PRIMARY KEY", 8),
     "read_messages": ({}, [(7,), (8,)], "m USING INTEGER PRIMARY KEY", 2),
     "take_leased": ({"now": START}, [(MANY + 7, 100, 7, 7)], "leased USING INTEGER PRIMARY KEY", 3),

@@ -49,7 +49,7 @@ QUESTIONS = {
     "count_overdue": ["leased_until", "postponed_pkey"],
     "count_blocked_until": ["blocked_until"],
     "count_dead": ["dead_by_source"],
-    "oldest_ready": ["ready_pkey"],
+    "oldest_available": ["ready_pkey", "blocked_by_id"],
     "take_ready": ["ready_pkey"],
     "read_messages": ["messages_pkey"],
     "take_leased": ["leased_pkey"],
@@ -80,7 +80,7 @@ QUESTIONS = {
     "delete_dead": ["dead_pkey"],
     "move_messages": ["messages_pkey"],
     "empty_ready": ["ready_pkey"],
-    "empty_blocked": ["blocked_pkey"],
+    "empty_blocked": ["blocked_(?:pkey|by_id)"],
 }
 ARBITERS = {"add_counts", "join_groups"}
 

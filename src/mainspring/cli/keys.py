@@ -27,6 +27,7 @@ def register(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     create.add_argument("name")
     create.add_argument("--project", default="default", help="the project it belongs to (default)")
     create.add_argument("--scopes", help="comma-separated, like cron:read,cron:write (default: all but admin)")
+    create.add_argument("--expires-at", metavar="ISO", help="the instant at which it ends (default: never)")
     create.set_defaults(run=_create)
     listing = verbs.add_parser("list", help="list keys without their secrets")
     listing.set_defaults(run=_list)
@@ -43,13 +44,14 @@ def register(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def _create(args: argparse.Namespace) -> int:
-    body: dict[str, Any] = {"name": args.name, "project_id": args.project}
+    body: dict[str, Any] = {"name": args.name, "project_id": args.project, "expires_at": args.expires_at}
     if args.scopes:
         body["scopes"] = [scope.strip() for scope in args.scopes.split(",")]
 
     async def straight(core: Core) -> Any:
         from mainspring.core import ids, tokens
         from mainspring.core.idempotency import noted
+        from mainspring.core.instants import parse_iso
         from mainspring.core.model import Key
 
         secret = tokens.new_secret(os.urandom(tokens.SECRET_BYTES))
@@ -60,7 +62,7 @@ def _create(args: argparse.Namespace) -> int:
             project=args.project,
             name=args.name,
             scopes=scopes,
-            valid_until=None,
+            valid_until=parse_iso(args.expires_at, "--expires-at") if args.expires_at else None,
             secret=secret,
             once=noted(_note(core, "create", args.project)),
         )
@@ -91,6 +93,7 @@ def _list(args: argparse.Namespace) -> int:
                 "shown": key.shown,
                 "scopes": key.scopes,
                 "created_at": iso(key.created_at),
+                "expires_at": key.valid_until and iso(key.valid_until),
                 "last_used_at": key.last_used_at and iso(key.last_used_at),
                 "revoked_at": key.revoked_at and iso(key.revoked_at),
             }
@@ -102,7 +105,7 @@ def _list(args: argparse.Namespace) -> int:
         show.as_json(items)
         return 0
     show.table(
-        ("id", "project", "name", "key", "scopes", "created", "last used", "state"),
+        ("id", "project", "name", "key", "scopes", "created", "last used", "expires", "state"),
         (
             (
                 item["id"],
@@ -112,13 +115,23 @@ def _list(args: argparse.Namespace) -> int:
                 " ".join(item["scopes"]),
                 show.local(item["created_at"]),
                 show.local(item["last_used_at"]),
-                "revoked" if item["revoked_at"] else "valid",
+                show.local(item["expires_at"]),
+                _state(item, args.clock()),
             )
             for item in items
         ),
         "no keys",
     )
     return 0
+
+
+def _state(item: dict[str, Any], now: int) -> str:
+    from mainspring.core.instants import parse_iso
+
+    if item["revoked_at"]:
+        return "revoked"
+    over = item["expires_at"] and parse_iso(item["expires_at"], "expires_at") < now
+    return "expired" if over else "valid"
 
 
 def _rotate(args: argparse.Namespace) -> int:

@@ -18,6 +18,10 @@ class CrontabSlice(Protocol):
 
     async def page(self, project: str, after: int, limit: int) -> list[tuple[Entry, bool]]: ...
 
+    async def agents(self) -> list[str]:
+        """The UUIDs of agents that are known, in order."""
+        ...
+
 
 class CrontabResultSlice(Protocol):
     """What became of each fire, as `store/crontabs.py` keeps it."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from mainspring.core.changes import Claim
 from mainspring.core.crontab_results_model import Asked, NewResult, Result
+from mainspring.core.model import Entry
 from mainspring.core.ports import Core
 
 
@@ -27,3 +29,10 @@ async def delete(core: Core, asked: Asked) -> int:
 async def add(core: Core, items: list[NewResult]) -> None:
     """Write results down, each run's once."""
     await core.store.crontab_results.add(items)
+
+
+async def crontab_of(core: Core, claim: Claim) -> Entry | None:
+    """The crontab that a run belongs to; None when it was deleted meanwhile."""
+    if claim.schedule_id is None:
+        return None
+    return await core.store.schedules.get(claim.project, "cron", claim.schedule_id)

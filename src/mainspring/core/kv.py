@@ -48,14 +48,13 @@ async def set_value(core: Core, now: int, namespace: str, key: str, value: bytes
         raise no_namespace(namespace)
 
 
-async def get_values(core: Core, asked: list[tuple[str, str]]) -> list[Value]:
-    """What these keys hold, in their order; a key that ends in `*` stands for all that begin so, a missing one for
-    null."""
-    exact = {pair for pair in asked if not pair[1].endswith("*")}
-    held = await core.store.kv.get(sorted(exact))
+async def get_values(core: Core, asked: list[tuple[str, str]], *, exact: bool = False) -> list[Value]:
+    """What these keys hold, in their order; null for a missing one. A key that ends in `*` stands for all that begin
+    so, unless it is `exact`."""
+    held = await core.store.kv.get(sorted({pair for pair in asked if exact or not pair[1].endswith("*")}))
     found: list[Value] = []
     for namespace, key in asked:
-        if key.endswith("*"):
+        if key.endswith("*") and not exact:
             some = await core.store.kv.beginning(namespace, key[:-1], RPC_ROWS_MAX)
             found += [Value(namespace, name, msgspec.Raw(value.encode())) for name, value in some]
         else:

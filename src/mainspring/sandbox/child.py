@@ -151,6 +151,7 @@ def main() -> None:
     context = quickjs.Context()
     context.set_memory_limit(job["heap"])
     context.set_max_stack_size(job["stack"])
+    say('{"kind":"ready"}\n')
     try:
         if job["check"]:
             check(context, job["source"])

@@ -33,6 +33,10 @@ class CrontabStore:
         found = await self._db.scan("page_of_lanes", project=project, after=after, limit=limit)
         return [(rows.entry(row[:-1]), bool(row[-1])) for row in found]
 
+    async def agents(self) -> list[str]:
+        """The UUIDs of agents that are known, in order."""
+        return [row[0] for row in await self._db.scan("known_agents")]
+
 
 class CrontabResultStore:
     """What became of each fire. One method, one transaction."""

@@ -214,7 +214,8 @@ class QueueStore:
         [(ended, surfaced)] = await self._db.read("count_overdue", generation=generation, now=now)
         [(hidden,)] = await self._db.read("count_blocked_until", generation=generation, now=now)
         [(dead,)] = await self._db.read("count_dead", source_id=queue.id)
-        [(oldest,)] = await self._db.read("oldest_ready", generation=generation)
+        [firsts] = await self._db.read("oldest_available", generation=generation, now=now)
+        oldest = min((one for one in firsts if one is not None), default=None)
         return QueueStats(
             available=ready + ended + surfaced + blocked - hidden,
             delayed=postponed - surfaced + hidden,

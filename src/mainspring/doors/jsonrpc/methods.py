@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from mainspring.doors.jsonrpc import server_methods
+from mainspring.doors.jsonrpc import crontab_methods, kv_methods, result_methods, server_methods, token_methods
 from mainspring.doors.jsonrpc.method import Method
 
-METHODS: tuple[Method, ...] = (*server_methods.METHODS,)
+METHODS: tuple[Method, ...] = (
+    *crontab_methods.METHODS,
+    *result_methods.METHODS,
+    *token_methods.METHODS,
+    *kv_methods.METHODS,
+    *server_methods.METHODS,
+)
 
 BY_NAME = {method.name: method for method in METHODS}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -31,7 +30,8 @@ def document(root_path: str = "") -> Json:
     shown, schemas = msgspec.json.schema_components(
         [kind for row in METHODS for kind in (row.params, row.result)], ref_template=_REF
     )
-    results = shown[1::2]
+    params, results = shown[0::2], shown[1::2]
+    names = [one["$ref"].rpartition("/")[2] for one in params]
     return {
         "openrpc": "1.3.2",
         "info": {
@@ -41,20 +41,17 @@ def document(root_path: str = "") -> Json:
             "license": {"name": "MIT"},
         },
         "servers": [{"name": "this server", "url": root_path or "/"}],
-        "methods": [_method(row, schemas, result) for row, result in zip(METHODS, results, strict=True)],
+        "methods": [
+            _method(row, schemas[name], result) for row, name, result in zip(METHODS, names, results, strict=True)
+        ],
         "components": {
-            "schemas": dict(sorted((name, one) for name, one in schemas.items() if name not in _parameter_names())),
+            "schemas": dict(sorted((name, one) for name, one in schemas.items() if name not in names)),
             "errors": {_name(code, message): {"code": code, "message": message} for code, message in _errors()},
         },
     }
 
 
-def _parameter_names() -> set[str]:
-    return {row.params.__name__ for row in METHODS}
-
-
-def _method(row: Method, schemas: Mapping[str, Json], result: Json) -> Json:
-    schema = schemas[row.params.__name__]
+def _method(row: Method, schema: Json, result: Json) -> Json:
     required = set(schema.get("required", ()))
     return {
         "name": row.name,

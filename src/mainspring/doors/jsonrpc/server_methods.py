@@ -7,8 +7,11 @@ import platform
 import msgspec
 
 from mainspring import __version__
+from mainspring.core.permissions import Permission, agent
+from mainspring.doors.jsonrpc.errors import denied
 from mainspring.doors.jsonrpc.method import Call, Method, Nothing
 
+LIST_AGENTS = Permission("node_get", "list_all_agent_uuid")
 HELLO = "NodeGet Server Is Running!"
 
 
@@ -56,7 +59,36 @@ def _random_uuid(dice: bytes) -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
+class Token(msgspec.Struct, frozen=True):
+    """Who asks."""
+
+    token: str
+
+
+class Agents(msgspec.Struct, frozen=True):
+    """UUIDs of agents."""
+
+    uuids: list[str]
+
+
+async def list_all_agent_uuid(call: Call[Token]) -> Agents:
+    """The agents that are known, as far as the token may see them."""
+    holder = await call.holder(call.params.token)
+    if not holder.is_super and not any(LIST_AGENTS in limit.permissions for limit in holder.limits):
+        raise denied("Missing node_get list_all_agent_uuid permission")
+    known = await call.core.store.crontabs.agents()
+    return Agents([one for one in known if holder.allows(call.now, (agent(one),), (LIST_AGENTS,))])
+
+
 METHODS = (
+    Method(
+        name="nodeget-server_list_all_agent_uuid",
+        summary="The agents that the token may see.",
+        params=Token,
+        result=Agents,
+        permission="node_get:list_all_agent_uuid, globally or for each agent",
+        handler=list_all_agent_uuid,
+    ),
     Method(
         name="nodeget-server_hello",
         summary="A sign of life.",

@@ -63,7 +63,14 @@ _NAMED = {
     "capability": "cron.create",
 }
 # What ids stand for, by the beginning of the operation's: the first that fits.
-_PREFIXES = {"account.keys": "key", "account.webhooks": "wh", "webhook": "dlv", "task": "task", "cron": "cron"}
+_PREFIXES = {
+    "account.keys": "key",
+    "account.webhooks": "wh",
+    "webhook": "dlv",
+    "task": "task",
+    "run": "run",
+    "cron": "cron",
+}
 
 # Where clients have what is not under its own name.
 _UNDER_JOB = {"cron", "task", "run", "queue", "webhook"}
@@ -84,7 +91,8 @@ def path_of(operation: Operation) -> tuple[str, ...]:
 
 
 def _prefix(operation: Operation) -> str:
-    return next(prefix for start, prefix in _PREFIXES.items() if operation.id.startswith(start))
+    found = (prefix for start, prefix in _PREFIXES.items() if operation.id.startswith(start))
+    return next(found, operation.id.partition(".")[0])
 
 
 def examples_of(operation: Operation) -> Examples:

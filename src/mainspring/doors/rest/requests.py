@@ -264,7 +264,7 @@ class AuditQuery(PageQuery, frozen=True):
     project_id: ProjectName | UnsetType = UNSET
     since: InstantText | UnsetType = UNSET
     operation: Annotated[str, _said("Only this operation, like `cron.update`.")] | UnsetType = UNSET
-    object: Annotated[str, _said("Only what was done to this, by its id or name.")] | UnsetType = UNSET
+    object: Annotated[str, _said("Only what was done to this, by its id or name, or inside it.")] | UnsetType = UNSET
     key_id: Annotated[str, _said("Only what was done with this key.")] | UnsetType = UNSET
 
 

@@ -27,14 +27,12 @@ WebhookUrl = Annotated[
 ]
 EventName = Annotated[
     str,
-    Meta(max_length=limits.EVENT_CHARS_MAX),
-    _said("The event's name, like `order.paid`.", pattern=f"^{_NAME}$"),
+    Meta(max_length=limits.EVENT_CHARS_MAX, pattern=f"^{_NAME}$"),
+    _said("The event's name, like `order.paid`."),
 ]
 EventFilters = Annotated[
     tuple[
-        Annotated[
-            str, Meta(max_length=limits.EVENT_CHARS_MAX), _said("A filter.", pattern=f"^([*]|{_NAME}([.][*])?)$")
-        ],
+        Annotated[str, Meta(max_length=limits.EVENT_CHARS_MAX, pattern=f"^([*]|{_NAME}([.][*])?)$")],
         ...,
     ],
     Meta(min_length=1, max_length=limits.EVENT_FILTERS_MAX),

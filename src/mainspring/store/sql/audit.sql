@@ -9,11 +9,13 @@ SELECT hash FROM audit WHERE number = :number;
 WITH @rows(v: number bigint, at bigint, project text, key_id bigint, shown text, ip text, operation text, object text, fields text, request_id text, hash bytea)
 INSERT INTO audit (@audit_columns) SELECT @audit_columns FROM v WHERE true;
 
+-- An object is also found as a part of what was named: `queue/subscription`, `old key/new key`.
 -- name: page_audit
 SELECT @audit_columns FROM audit
 WHERE project = :project AND number < :before AND at >= :since
   AND (operation = :operation OR :operation IS NULL)
-  AND (object = :object OR :object IS NULL)
+  AND (object = :object OR :object IS NULL
+       OR replace('/' || object || '/', '/' || :object || '/', '') <> '/' || object || '/')
   AND (key_id = :key_id OR :key_id IS NULL)
 ORDER BY number DESC LIMIT :limit;
 

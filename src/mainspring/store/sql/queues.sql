@@ -113,12 +113,15 @@ SELECT count(*) FROM blocked WHERE generation = :generation AND visible_at > :no
 SELECT count(*) FROM dead AS d JOIN queues AS q ON q.id = d.queue_id AND q.generation = d.generation
 WHERE d.source_id = :source_id AND q.deleted_at IS NULL;
 
--- The oldest of each rank: one look into the index each.
--- name: oldest_ready
+-- The oldest of each rank, one look into the index each, and of those behind the head of their group.
+-- name: oldest_available
 WITH RECURSIVE ranks(rank) AS (SELECT 0 UNION ALL SELECT rank + 1 FROM ranks WHERE rank < 9)
-SELECT min(o.id) FROM (
-  SELECT (SELECT r.id FROM ready AS r WHERE r.generation = :generation AND r.rank = ranks.rank ORDER BY r.id LIMIT 1) AS id
-  FROM ranks) AS o;
+SELECT (SELECT min(o.id) FROM (
+          SELECT (SELECT r.id FROM ready AS r WHERE r.generation = :generation AND r.rank = ranks.rank
+                  ORDER BY r.id LIMIT 1) AS id
+          FROM ranks) AS o),
+       (SELECT b.id FROM blocked AS b
+        WHERE b.generation = :generation AND (b.visible_at IS NULL OR b.visible_at <= :now) ORDER BY b.id LIMIT 1);
 
 -- name: take_leftover
 SELECT generation FROM leftovers WHERE left_at < :before ORDER BY generation LIMIT 1;

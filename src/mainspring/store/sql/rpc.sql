@@ -36,6 +36,10 @@ FROM @entry_tables
 WHERE s.project = :project AND s.lane <> 'http' AND s.deleted_at IS NULL AND s.number > :after
 ORDER BY s.number LIMIT :limit;
 
+-- name: known_agents
+SELECT DISTINCT a.uuid FROM schedule_agents AS a JOIN schedules AS s ON s.id = a.schedule_id
+WHERE s.deleted_at IS NULL ORDER BY a.uuid;
+
 -- What became of each fire.
 
 -- name: insert_crontab_results

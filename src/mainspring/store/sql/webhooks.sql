@@ -290,21 +290,16 @@ FROM v
 WHERE endpoints.id = v.id AND COALESCE(endpoints.disabled_at, -1) < 0 AND COALESCE(endpoints.deleted_at, -1) < 0
 RETURNING endpoints.id;
 
--- Whose endpoints these are: by project, or one by itself.
 -- name: find_listeners
-WITH @rows(v: project text)
 SELECT e.project, e.id, e.target_id, t.origin, e.events
-FROM v JOIN endpoints AS e ON e.project = v.project JOIN targets AS t ON t.id = e.target_id
-WHERE e.deleted_at IS NULL AND e.disabled_at IS NULL
+FROM endpoints AS e JOIN targets AS t ON t.id = e.target_id
+WHERE e.project = :project AND e.deleted_at IS NULL AND e.disabled_at IS NULL
 ORDER BY e.id;
 
 -- name: find_listener
 SELECT e.project, e.id, e.target_id, t.origin, e.events
 FROM endpoints AS e JOIN targets AS t ON t.id = e.target_id
 WHERE e.id = :id AND e.project = :project AND e.deleted_at IS NULL AND e.disabled_at IS NULL;
-
--- name: filters_of
-SELECT DISTINCT events FROM endpoints WHERE project = :project AND deleted_at IS NULL AND disabled_at IS NULL;
 
 -- name: endpoints_changed
 SELECT value FROM counters WHERE name = 'endpoints';

@@ -120,7 +120,7 @@ CREATE TABLE blocked (
   autovacuum_analyze_scale_factor = 0.1, autovacuum_analyze_threshold = 5000
 );
 
-CREATE INDEX blocked_by_id ON blocked (id);
+CREATE INDEX blocked_by_id ON blocked (generation, id);
 CREATE INDEX blocked_until ON blocked (generation, visible_at) WHERE visible_at IS NOT NULL;
 
 -- A FIFO group that has messages: one that is ready, leased or postponed, perhaps others behind it. `tail` is the last

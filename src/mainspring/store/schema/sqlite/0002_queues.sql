@@ -96,7 +96,7 @@ CREATE TABLE blocked (
   PRIMARY KEY (generation, group_key, place)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX blocked_by_id ON blocked (id);
+CREATE INDEX blocked_by_id ON blocked (generation, id);
 CREATE INDEX blocked_until ON blocked (generation, visible_at) WHERE visible_at IS NOT NULL;
 
 -- A FIFO group that has messages: one that is ready, leased or postponed, perhaps others behind it. `tail` is the last
