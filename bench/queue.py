@@ -294,7 +294,7 @@ def http() -> dict[str, Any]:
     with stores() as kinds:
         for kind, settings in kinds:
             with folder() as where, serving(where, **settings) as server, foreign():
-                runs: dict[str, list[tuple[float, float]]] = {}
+                runs: dict[str, list[tuple[float, float, float]]] = {}
                 scripts = {
                     "nothing": lambda key=server.key: nothing(key),
                     "keyless": lambda key=server.key: publishing(key),
@@ -305,19 +305,30 @@ def http() -> dict[str, Any]:
                 for _ in range(ROUNDS):
                     for name, script in scripts.items():
                         seconds = SECONDS / 2
+                        before = server.cpu_seconds()
                         count, took = talk(server.port, script(), seconds)
-                        runs.setdefault(name, []).append((count / seconds, percentile(took, 0.99)))
+                        spent = server.cpu_seconds() - before
+                        runs.setdefault(name, []).append((count / seconds, percentile(took, 0.99), count / spent))
                 figures[kind] = told(kind, runs)
     return figures
 
 
-def told(kind: str, runs: dict[str, list[tuple[float, float]]]) -> dict[str, Any]:
+def told(kind: str, runs: dict[str, list[tuple[float, float, float]]]) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for name, found in runs.items():
-        rate, p99 = (statistics.median(column) for column in zip(*found, strict=True))
-        ratio = statistics.median(one / bound for (one, _), (bound, _) in zip(found, runs["nothing"], strict=True))
-        figures[name] = {"per_second": rate, "p99_ms": p99, "ratio": ratio}
-        against = f"  {ratio:.2f} of nothing, goal {GOALS[kind]}" if name in ("keyless", "keyed") else ""
+        rate, p99, per_cpu = (statistics.median(column) for column in zip(*found, strict=True))
+        pairs = list(zip(found, runs["nothing"], strict=True))
+        ratio = statistics.median(one[0] / bound[0] for one, bound in pairs)
+        by_cpu = statistics.median(one[2] / bound[2] for one, bound in pairs)
+        figures[name] = {
+            "per_second": rate,
+            "p99_ms": p99,
+            "per_cpu_s": per_cpu,
+            "ratio": ratio,
+            "ratio_by_cpu": by_cpu,
+        }
+        single = name in ("keyless", "keyed")
+        against = f"  {ratio:.2f} of nothing, {by_cpu:.2f} by CPU time (goal {GOALS[kind]})" if single else ""
         each = f" = {100 * rate:,.0f} messages/s" if name == "batch of 100" else ""
         print(f"  {kind:>8} {name:>12} {rate:>9,.0f}/s  p99 {p99:>6.1f} ms{against}{each}", flush=True)
     return figures

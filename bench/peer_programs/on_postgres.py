@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -34,10 +35,8 @@ async def with_pgqueuer(url: str, seconds: float) -> None:
 
     async with asyncpg.create_pool(url, min_size=AT_ONCE, max_size=AT_ONCE) as pool:
         queries = Queries(AsyncpgPoolDriver(pool))
-        try:
+        with contextlib.suppress(asyncpg.DuplicateObjectError):
             await queries.install()
-        except asyncpg.DuplicateObjectError:
-            pass
         payload = PAYLOAD.encode()
         await load(lambda: queries.enqueue("bench", payload, 0), seconds)
 
