@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from e2e.harness import KEY, ServerProcess, Target, call, server, wait_for
+from mainspring.store.migrate import migrations
 from postgres import Postgres
 from postgres import server as database_server
 
@@ -104,8 +105,10 @@ def test_the_commands_for_the_store_know_that_it_is_shared(url: str, tmp_path: P
             check=False,
         )
 
-    assert run("migrate", "--dry-run").stdout == "would apply: 0001 initial\n"
-    assert run("migrate").stdout == "migrating: 0001 initial\napplied: 0001 initial\n"
+    names = [f"{one.number:04d} {one.name}\n" for one in migrations("postgres")]
+    assert run("migrate", "--dry-run").stdout == "".join(f"would apply: {name}" for name in names)
+    told = [f"{word}: {name}" for word in ("migrating", "applied") for name in names]
+    assert run("migrate").stdout == "".join(told)
     assert run("migrate").stdout == "the schema is up to date\n"
     doctor = run("doctor")
     assert doctor.returncode == 0, doctor.stdout

@@ -18,7 +18,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from mainspring.core.errors import Conflict, Invalid
 from mainspring.store.db import Away, Collided, Durability, Row
-from mainspring.store.sessions import CONNECT_S, FAILURES, LINE, SCAN, WORK, Line, Sessions
+from mainspring.store.sessions import CONNECT_S, FAILURES, LINE, SCAN, WORK, Line, Session, Sessions
 from mainspring.store.sqlfile import Dialect, Query, load
 
 T = TypeVar("T")
@@ -134,6 +134,7 @@ class PostgresDb:
         self._scans: asyncpg.Pool[Any]
         self._pools: list[asyncpg.Pool[Any]] = []
         self._unfinished: set[asyncio.Task[Any]] = set()
+        self._swift: Session | None = None
 
     async def _pool(self, settings: dict[str, str], size: int) -> asyncpg.Pool[Any]:
         pool = await asyncpg.create_pool(
@@ -165,7 +166,7 @@ class PostgresDb:
         self._work = await self._pool(WORK, CONNECTIONS)
         self._scans = await self._pool(SCAN, SCANS)
 
-    async def connect(self, settings: dict[str, str]) -> asyncpg.Connection[Any]:
+    async def connect(self, settings: dict[str, str]) -> Session:
         """A session of its own, outside the pools."""
         return await self._sessions.open(settings)
 
@@ -194,24 +195,44 @@ class PostgresDb:
         self.gate()
         compiled = self.queries[query]
         arguments = [*_scalars(compiled, scalars), *columns]
-        connection = await self._acquire(self._work)
-        return await self.to_the_end(self._at_once(connection, compiled.text, arguments))
-
-    async def _at_once(self, connection: PoolConnectionProxy[Any], text: str, arguments: list[object]) -> list[Row]:
-        try:
-            connection.said.clear()
-            found = await connection.fetch(text, *arguments)
-            warnings = tuple(connection.said)
-        except FAILURES as error:
-            if isinstance(error, asyncpg.PostgresError) and not isinstance(error, _LOST):
+        session, self._swift = self._swift, None
+        if session is None or session.is_closed():
+            try:
+                session = await self.connect(WORK)
+            except FAILURES as error:
                 raise self.translated(error) from error
+        return await self.to_the_end(self._at_once(session, compiled.text, arguments))
+
+    async def _at_once(self, session: Session, text: str, arguments: list[object]) -> list[Row]:
+        """On a session that is kept for this alone: taking one from the pool costs a fifth of a small publish."""
+        session.said.clear()
+        try:
+            found = await session.fetch(text, *arguments)
+        except FAILURES as error:
+            told = self.translated(error)
+            if not isinstance(told, Away):
+                self._keep(session)
+                raise told from error
+            # Perhaps the server takes no writes any more: the next one looks for another.
+            session.terminate()
             await self._work.expire_connections()
-            raise _uncertain(error) from error
-        finally:
-            await self.release(connection)
+            lost = not isinstance(error, asyncpg.PostgresError) or isinstance(error, _LOST)
+            raise (_uncertain(error) if lost else told) from error
+        except BaseException:
+            session.terminate()
+            raise
+        warnings = tuple(session.said)
+        self._keep(session)
         if warnings:
             raise _uncertain(*warnings)
         return _rows(found)
+
+    def _keep(self, session: Session) -> None:
+        """One is enough: what several at a time needed is hung up."""
+        if self._swift is None:
+            self._swift = session
+        else:
+            session.terminate()
 
     async def _acquire(self, pool: asyncpg.Pool[Any]) -> PoolConnectionProxy[Any]:
         in_use = pool.get_size() - pool.get_idle_size()
@@ -305,6 +326,8 @@ class PostgresDb:
     async def close(self) -> None:
         if self._unfinished:
             await asyncio.wait(self._unfinished, timeout=ACQUIRE_S)
+        if self._swift is not None:
+            self._swift.terminate()
         for pool in self._pools:
             try:
                 await asyncio.wait_for(pool.close(), timeout=ACQUIRE_S)

@@ -62,13 +62,17 @@ class PublishStore:
         if not found:
             self._queues.forget(queue)
             return [Stale() for _ in items]
-        ready: tuple[tuple[int, int], ...] = ((queue.id, len(messages)),)
+        ready = ((queue.id, len(messages)),)
         outcomes: list[PublishOutcome] = []
-        start = 0
-        for item in items:
-            end = start + len(item.messages)
-            outcomes.append(Published(tuple(ids[start:end]), ready))
-            start, ready = end, ()
+        if all(len(item.messages) == 1 for item in items):
+            outcomes += [Published((one,)) for one in ids]
+        else:
+            start = 0
+            for item in items:
+                end = start + len(item.messages)
+                outcomes.append(Published(tuple(ids[start:end])))
+                start = end
+        outcomes[0] = Published(tuple(ids[: len(items[0].messages)]), ready)
         return outcomes
 
     async def _publish(self, tx: Tx, now: int, items: Sequence[Publish]) -> list[Published | Stale | Refused]:

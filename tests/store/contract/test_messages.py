@@ -6,7 +6,7 @@ import pytest
 
 from mainspring.core.errors import LeaseLost, NotFound
 from mainspring.core.limits import HOUR, SECOND
-from mainspring.core.queue_model import Settled
+from mainspring.core.queue_model import NewMessage, Publish, Published, Settled
 from mainspring.store.store import Store
 from store.making import Clock
 from store.queueing import Hand, payloads
@@ -116,3 +116,13 @@ async def test_a_purge_takes_what_was_there_and_nothing_else(hand: Hand) -> None
     while await hand.core.store.tides.prune(hand.clock()):
         pass
     assert (await hand.stats()).available == 1
+
+
+async def test_an_empty_batch_beside_another_gets_no_ids_of_it(hand: Hand, store: Store) -> None:
+    queue = await hand.make()
+    two = (NewMessage(b"1", 9), NewMessage(b"2", 9))
+    [none, both] = await store.publishing.publish(hand.clock(), [Publish(queue, ()), Publish(queue, two)])
+    assert isinstance(none, Published)
+    assert isinstance(both, Published)
+    assert (len(none.ids), len(both.ids)) == (0, 2)
+    assert [one.id for one in await hand.consume()] == list(both.ids)
