@@ -36,7 +36,8 @@ GOAL_P99 = 1.2
 REFUSING = "http://127.0.0.1:9/hook"
 _BARE = """
 import asyncio, sys, time, aiohttp, uvloop
-url, count, body = sys.argv[1], int(sys.argv[2]), b'{"id":"evt_0","type":"x","event":"x","data":' + b'"' + b"x" * 200 + b'"}'
+url, count = sys.argv[1], int(sys.argv[2])
+body = b'{"id":"evt_0","type":"x","event":"x","data":"' + b"x" * 200 + b'"}'
 async def main():
     async with aiohttp.ClientSession() as session:
         left = iter(range(count))

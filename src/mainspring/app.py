@@ -7,16 +7,18 @@ import contextlib
 import gc
 import random
 import resource
+import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import uvloop
 
-from mainspring.core import cron, tokens, zone_data
+from mainspring.core import audit, cron, tokens, zone_data
 from mainspring.core.errors import Unavailable
 from mainspring.core.events import Event
 from mainspring.core.limits import DRAIN, MINUTE, SECOND
@@ -27,10 +29,12 @@ from mainspring.doors.entrance import Entrance, elsewhere
 from mainspring.doors.sockets import url_of
 from mainspring.http_server import HttpServer, of_settings
 from mainspring.keyring import Secrets, keep_credentials, prepare, settle
+from mainspring.loops.agents import Agents
 from mainspring.loops.dispatcher import Dispatcher
 from mainspring.loops.janitor import Janitor
 from mainspring.loops.pusher import Pusher
 from mainspring.loops.scheduler import Scheduler
+from mainspring.loops.scripts import ScriptRunner
 from mainspring.loops.server_jobs import ServerJobs
 from mainspring.loops.service import Service
 from mainspring.loops.tide import Tide
@@ -40,6 +44,7 @@ from mainspring.observe.metrics import Metrics, NodeFacts
 from mainspring.outbound.guard import Guard
 from mainspring.outbound.rpc import RpcSender
 from mainspring.outbound.sender import HttpSender
+from mainspring.sandbox.runner import ProcessSandbox
 from mainspring.settings import Settings, check_to_serve, from_process, is_loopback
 from mainspring.store.opening import open_store
 from mainspring.store.store import Store
@@ -49,6 +54,8 @@ SCHEDULER_PACE = 0.005
 DISPATCHER_PACE = 0.003
 PUSHER_PACE = 0.003
 TIDE_PACE = 0.005
+SCRIPTS_PACE = 0.02
+AGENTS_PACE = 0.02
 
 
 def clock() -> int:
@@ -76,6 +83,8 @@ class Server:
         self.addresses: list[tuple[str, int]] = []
         self.secrets: Secrets
         self.dispatcher: Dispatcher | None = None
+        self.scripts: ScriptRunner | None = None
+        self._answer_script: Callable[[bytes], Awaitable[bytes]] | None = None
         self._sender: HttpSender | None = None
 
     async def start(self) -> None:
@@ -115,10 +124,16 @@ class Server:
         await check_canary(vault, store.upkeep)
         now = store.clock()
         offered = self.secrets
-        self.secrets = await settle(self.secrets, store.credentials, now, alone=store.alone)
+        mark = partial(vault.mark, purpose=audit.PURPOSE)
+        self.secrets = await settle(self.secrets, store.credentials, now, alone=store.alone, mark=mark)
         keep_credentials(self.settings.data, url_of(*self.addresses[0]), self.secrets, offered)
         await _follow_time_zones(store, now)
         wakeups = store.wakeups(self._wakeups)
+        self._sender = HttpSender(self._guard, store.clock)
+        await self._sender.start()
+        wake = self._wakeups.agents
+        self._agents = Agents(store, store.clock, secrets.token_bytes, wake, node=lambda: store.node)
+        await self._agents.begin()
         self.core = Core(
             store=store,
             vault=vault,
@@ -127,11 +142,13 @@ class Server:
             emit=self._on_event,
             arrivals=self._wakeups.bells,
             queue_rules=QueueRules(self.settings.queue_auto_create, self.settings.max_queue_depth),
+            sandbox=ProcessSandbox(self._sender, self._rpc_of_script, store.clock),
+            agents=self._agents,
         )
         allowance = self.settings.rate_limit
         self._auth = tokens.AuthCache(self.core, None if allowance is None else Buckets(allowance))
         if "dispatcher" in self.settings.roles:
-            await self._make_dispatcher(now)
+            await self._make_dispatcher(now, self._sender)
         self.metrics.node.look = self._node_facts
         self._start_loops()
         self._entrance.open(asgi.build(self._door()))
@@ -139,19 +156,20 @@ class Server:
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)
 
-    async def _make_dispatcher(self, now: int) -> None:
-        """With what it sends through. Whoever has it takes back what was under way when its node went."""
-        self._sender = HttpSender(self._guard, self.store.clock)
-        await self._sender.start()
+    async def _make_dispatcher(self, now: int, sender: HttpSender) -> None:
+        """Whoever has it takes back what was under way when its node went."""
         # What wakes a dispatcher from within are its own results, which are no business of other nodes.
         own = msgspec.structs.replace(self.core, wakeup=self._wakeups)
         rpc = RpcSender(self._guard, self.store.clock)
         self.dispatcher = Dispatcher(
-            own, self._sender, self.store.clock, random.random, node=self.store.node, rpc=rpc, everywhere=self.core
+            own, sender, self.store.clock, random.random, node=self.store.node, rpc=rpc, everywhere=self.core
         )
         await self.dispatcher.rescue(now, everything=self.store.alone)
+        self.scripts = ScriptRunner(self.core, self.store.clock, self._wakeups.scripts, node=self.store.node)
+        if self.store.alone:
+            await self.scripts.begin(now)
         wakeups = self._wakeups
-        wakeups.pusher = Pusher(self.core, self._sender, self.store.clock, random.random, wakeups.pushed)
+        wakeups.pusher = Pusher(self.core, sender, self.store.clock, random.random, wakeups.pushed)
 
     def _start_loops(self) -> None:
         loops: dict[str, tuple[Callable[[int], Any], float]] = {}
@@ -163,6 +181,8 @@ class Server:
         if self.dispatcher is not None:
             loops["dispatcher"] = self.dispatcher.step, DISPATCHER_PACE
             loops["server jobs"] = ServerJobs(self.core, self.store.clock, node=self.store.node).step, 0.0
+        if self.scripts is not None:
+            loops["scripts"] = self.scripts.step, SCRIPTS_PACE
         if (pusher := self._wakeups.pusher) is not None:
             loops["pusher"] = pusher.step, PUSHER_PACE
         if "janitor" in self.settings.roles:
@@ -170,6 +190,7 @@ class Server:
         # These every node has, whatever its roles.
         loops["keeper"] = self._keep, 0.0
         loops["node"] = self.store.beat, 0.0
+        loops["agents"] = self._agents.step, AGENTS_PACE
         for name, (step, pace) in loops.items():
             service = Service(name, step, self.store.clock, self.core.emit, pace_s=pace)
             self._wakeups.services[name] = service
@@ -181,6 +202,14 @@ class Server:
         if used:
             await self.store.credentials.touch(used)
         return MINUTE
+
+    async def _rpc_of_script(self, body: bytes) -> bytes:
+        if self._answer_script is None:
+            raise Unavailable("this server is only starting")
+        return await self._answer_script(body)
+
+    def _hear_scripts(self, answer: Callable[[bytes], Awaitable[bytes]]) -> None:
+        self._answer_script = answer
 
     def _door(self) -> asgi.Door:
         settings = self.settings
@@ -202,6 +231,7 @@ class Server:
             crontab_timezone=settings.crontab_timezone,
             crontab_string=settings.crontab_data == "string",
             elsewhere=None if "api" in settings.roles else elsewhere(settings.roles),
+            rpc=self._hear_scripts,
         )
 
     def _on_event(self, event: Event) -> None:
@@ -243,6 +273,8 @@ class Server:
                 self.dispatcher.hasten()
             if self._wakeups.pusher is not None:
                 self._wakeups.pusher.hasten()
+            if self.scripts is not None:
+                self.scripts.hasten()
         self._stopping = True
         self._stop.set()
 
@@ -255,12 +287,14 @@ class Server:
         """Stop claiming, finish what is in flight (up to 30 s), give the rest up to other nodes, close everything."""
         self._stopping = True
         services = self._wakeups.services
-        for name in ("scheduler", "tide", "pusher", "dispatcher"):
+        for name in ("scheduler", "tide", "pusher", "dispatcher", "scripts", "agents"):
             if name in services:
                 await services.pop(name).stop()
         self._wakeups.bells.silence()
         self._http.should_exit = True
-        drains = [one.drain(DRAIN / SECOND) for one in (self._wakeups.pusher, self.dispatcher) if one is not None]
+        draining = (self._wakeups.pusher, self.dispatcher, self.scripts)
+        drains = [one.drain(DRAIN / SECOND) for one in draining if one is not None]
+        drains.append(self._agents.drain())
         await asyncio.gather(*map(_as_far_as_it_goes, drains))
         if self.dispatcher is not None:
             await _as_far_as_it_goes(self.dispatcher.hand_over())

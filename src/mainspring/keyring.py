@@ -10,10 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from mainspring.core import access, tokens
+from mainspring.core import access, ids, tokens
+from mainspring.core.audit import Mark, Note
+from mainspring.core.credential_ports import CredentialSlice
 from mainspring.core.errors import Invalid
 from mainspring.core.model import Key
-from mainspring.core.ports import CredentialSlice
 from mainspring.settings import Settings
 
 CREDENTIALS = "credentials.json"
@@ -101,26 +102,38 @@ def _prepared(settings: Settings) -> Secrets:
     )
 
 
-async def settle(secrets: Secrets, credentials: CredentialSlice, now: int, *, alone: bool) -> Secrets:
+async def settle(secrets: Secrets, credentials: CredentialSlice, now: int, *, alone: bool, mark: Mark) -> Secrets:
     """Bring the first API key and the super token into force; the secrets as they are then.
 
     One that was set replaces the one before it, which is how it is changed. One that was made here does so only in a
     store of its own (`alone`): among nodes the first to come makes it and keeps it in its credentials.json, and the
     others go on without knowing it, for nobody needs the secret itself to check it. A generated one that somebody
-    rotated or revoked stays dead, and there is a new one.
+    rotated or revoked stays dead, and there is a new one. `mark`: for the audit log, where a replacement is noted.
     """
+
+    note = Note(
+        project=tokens.BOOTSTRAP_PROJECT,
+        key_id=0,
+        shown="settings",
+        ip="",
+        operation="server.start",
+        fields=(),
+        request_id="",
+        object_of=lambda key: ids.text("key", key.id),
+        mark=mark,
+    )
 
     async def settled(mine: str | None, generated: bool, key_of: KeyOf, new: Callable[[], str]) -> str | None:
         if mine is None:
             return None
         if not generated:
-            await credentials.ensure_bootstrap(now, key_of(mine, now))
+            await credentials.ensure_bootstrap(now, key_of(mine, now), note)
             return mine
         kept = await credentials.by_digest(tokens.digest_of(mine))
         if kept is not None and not tokens.is_valid(kept, now):
             mine = new()
         if alone:
-            await credentials.ensure_bootstrap(now, key_of(mine, now))
+            await credentials.ensure_bootstrap(now, key_of(mine, now), note)
         elif not await credentials.offer_bootstrap(now, key_of(mine, now)):
             return None
         return mine

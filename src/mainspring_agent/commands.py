@@ -44,37 +44,70 @@ class Kept:
 async def execute(cmd: str, args: list[str], characters: int, *, timeout_s: float = TIMEOUT_S) -> str:
     """What a command printed, at most so many characters of it: its output, its errors after a line that says so, its
     exit code when that is not 0. Raises `TaskFailed` when it cannot be started or takes longer than its time."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            cmd,
-            *args,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
+    async with contextlib.AsyncExitStack() as stack:
+        # Pipes of our own: a process counts as over when it is, not when the last of its children lets go of them.
+        said, complained = [await _Pipe.open(stack, 4 * characters) for _ in range(2)]
+        try:
+            process = await asyncio.create_subprocess_exec(
+                cmd,
+                *args,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=said.entry,
+                stderr=complained.entry,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise failed(f"Execute failed: {error}") from None
+        finally:
+            said.close_entry()
+            complained.close_entry()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await process.wait()
+                # What it has left running may hold the pipes open; its own output is there already.
+                await asyncio.wait((said.reading, complained.reading), timeout=GRACE_S)
+        except TimeoutError:
+            raise failed(f"Execute Timeout: not over after {timeout_s:g} s") from None
+        finally:
+            await _end(process)
+        return shorten(_written(said.kept.text(), complained.kept.text(), process.returncode), characters)
+
+
+class _Pipe:
+    """What a process writes into, read as it comes."""
+
+    def __init__(self, entry: int, transport: asyncio.ReadTransport, reader: asyncio.StreamReader, size: int) -> None:
+        self.entry = entry
+        self.kept = Kept(size)
+        self.reading = asyncio.create_task(_read(reader, self.kept))
+        self._transport = transport
+        self._open = True
+
+    @classmethod
+    async def open(cls, stack: contextlib.AsyncExitStack, size: int) -> _Pipe:
+        """Open one that is closed when the stack is left; `size`: bytes kept of its beginning and of its end."""
+        out, entry = os.pipe()
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(out, "rb", 0)
         )
-    except (OSError, ValueError) as error:
-        raise failed(f"Execute failed: {error}") from None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    # A character may take 4 bytes.
-    said, complained = Kept(4 * characters), Kept(4 * characters)
-    reading = asyncio.gather(_read(process.stdout, said), _read(process.stderr, complained))
-    try:
-        async with asyncio.timeout(timeout_s):
-            await process.wait()
-            # What it has left running may hold the pipes open; its own output is there already.
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(reading), GRACE_S)
-    except TimeoutError:
-        raise failed(f"Execute Timeout: not over after {timeout_s:g} s") from None
-    finally:
-        await _end(process)
-        reading.cancel()
+        pipe = cls(entry, transport, reader, size)
+        stack.push_async_callback(pipe.close)
+        return pipe
+
+    def close_entry(self) -> None:
+        """The process has its own by now."""
+        if self._open:
+            self._open = False
+            os.close(self.entry)
+
+    async def close(self) -> None:
+        """Read no more."""
+        self.close_entry()
+        self.reading.cancel()
+        self._transport.close()
         with contextlib.suppress(asyncio.CancelledError):
-            await reading
-        process._transport.close()  # type: ignore[attr-defined] # pipes of children that live on
-    return shorten(_written(said.text(), complained.text(), process.returncode), characters)
+            await self.reading
 
 
 async def _read(stream: asyncio.StreamReader, kept: Kept) -> None:

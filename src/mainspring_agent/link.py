@@ -34,6 +34,7 @@ RESULT_BYTES_MAX = 9 * 1024 * 1024
 UNDER_WAY_MAX = 1_000
 REGISTER = "task_register_task"
 UPLOAD = "task_upload_task_result"
+STOPPED = "Other error: the agent was stopped before the task had ended"
 # Errors that another try may overcome: a database that is away, a server that is busy or broken.
 _PASSING = {103, 999, -32603, -32009}
 
@@ -72,6 +73,7 @@ class Link:
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopping = asyncio.Event()
+        self._connection = False
         self._number = 1
         self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
@@ -103,13 +105,13 @@ class Link:
             async with asyncio.timeout(seconds):
                 while self._under_way:
                     await asyncio.wait(self._under_way.values())
-                await self._idle.wait()
+        for task in list(self._under_way.values()):
+            task.cancel()
         if self._under_way:
-            for task in list(self._under_way.values()):
-                task.cancel()
             await asyncio.wait(self._under_way.values())
+        if self._connection:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), UPLOAD_AGAIN_S)
+                await asyncio.wait_for(self._idle.wait(), UPLOAD_S)
 
     async def _connected(self) -> None:
         """One connection, from its opening to its end. Raises `ConnectionAbortedError` once it has stood, before that
@@ -129,7 +131,11 @@ class Link:
         ) as socket:
             await self._greet(socket)
             log.info("%s: connected", self._name)
-            await self._work(socket)
+            self._connection = True
+            try:
+                await self._work(socket)
+            finally:
+                self._connection = False
 
     async def _greet(self, socket: ClientConnection) -> None:
         found = await self._first(socket, "nodeget-server_uuid", [])
@@ -212,7 +218,10 @@ class Link:
         except (KeyError, TypeError, ValueError):
             return
         key = task_id, token
-        if self._stopping.is_set() or key in self._under_way or key in self._journal.waiting:
+        if key in self._under_way or key in self._journal.waiting:
+            return
+        if self._stopping.is_set():
+            self._end(task_id, token, None, STOPPED)
             return
         if len(self._under_way) >= UNDER_WAY_MAX:
             self._end(task_id, token, None, "Other error: this agent has too many tasks under way")
@@ -221,7 +230,7 @@ class Link:
 
     async def _do(self, task_id: int, token: str, kind: Any) -> None:
         result: Any = None
-        error: str | None = "Other error: the agent was stopped before the task had ended"
+        error: str | None = STOPPED
         try:
             result, error = await self._workshop.do(self._server, kind)
         finally:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import platform
 import re
 import socket
 from importlib import metadata
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -25,6 +27,9 @@ async def ip(provider: str) -> list[str | None]:
 
 
 async def _seen(url: str, family: socket.AddressFamily) -> str | None:
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(urlsplit(url).hostname or "").version != (4 if family == socket.AF_INET else 6):
+            return None
     try:
         text = await text_at(url, family, TIMEOUT_S)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError):

@@ -92,3 +92,7 @@ def test_the_floor_of_an_instant_parts_earlier_keys_from_later_ones(at: int, nod
 
 def test_instants_before_all_keys_have_the_floor_of_the_first() -> None:
     assert floor_of(0) == floor_of(ids.EPOCH) == 0
+
+
+def test_an_instant_beyond_every_key_is_after_the_largest() -> None:
+    assert ids.floor_of(7_258_118_400_000) == ids.KEY_MAX

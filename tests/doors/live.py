@@ -22,7 +22,9 @@ from mainspring import http_server
 from mainspring.core import access, tokens
 from mainspring.core.events import Event
 from mainspring.core.ports import Core, QueueRules
+from mainspring.core.scripts_model import Sandbox
 from mainspring.doors import asgi
+from mainspring.loops.agents import Agents
 from mainspring.loops.bells import Bells
 from mainspring.loops.dispatcher import Dispatcher
 from mainspring.loops.scheduler import Scheduler
@@ -57,12 +59,18 @@ class Wakeups:
         self.bells = Bells()
         self.tides: Service | None = None
         self.expect: Callable[[int], bool] = lambda _: False
+        self.agents: Service | None = None
 
     def scheduler(self) -> None:
         self.schedulers += 1
 
     def dispatcher(self, *, hurry: bool = False) -> None:
         self.dispatchers += 1
+        self.stir_agents()
+
+    def stir_agents(self) -> None:
+        if self.agents is not None:
+            self.agents.wake()
 
     def messages(self, queue_id: int, count: int) -> None:
         self.bells.ring(queue_id, count)
@@ -261,13 +269,17 @@ async def serving(
     clock: Clock | None = None,
     store: Store | None = None,
     rules: QueueRules | None = None,
+    agents: bool = False,
+    sandbox: Sandbox | None = None,
     **options: Any,
 ) -> AsyncIterator[Live]:
-    """The server, until the block ends. A bug that it met fails the test. `options`: more of `asgi.Door`."""
+    """The server, until the block ends. A bug that it met fails the test. `agents`: it hands agents their jobs;
+    `sandbox`: what runs scripts; `options`: more of `asgi.Door`."""
     clock = clock or Clock()
     store = store or await open_sqlite(folder / "mainspring.db", clock)
     wakeups = Wakeups()
     events: list[Event] = []
+    hub = Agents(store, clock, os.urandom, wakeups.stir_agents, node=lambda: store.node)
     core = Core(
         store=store,
         vault=SealedVault("of the tests"),
@@ -276,6 +288,8 @@ async def serving(
         emit=events.append,
         arrivals=wakeups.bells,
         queue_rules=rules or QueueRules(),
+        agents=hub,
+        sandbox=sandbox,
     )
     await store.beat(clock())
     await store.credentials.ensure_bootstrap(clock(), tokens.bootstrap_key(KEY, clock()))
@@ -285,6 +299,9 @@ async def serving(
     wakeups.expect = tide.expect
     wakeups.tides = Service("tide", tide.step, clock, events.append)
     wakeups.tides.start()
+    if agents:
+        wakeups.agents = Service("agents", hub.step, clock, events.append)
+        wakeups.agents.start()
     listener = socket.create_server((bound, 0))
     port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
@@ -316,5 +333,8 @@ async def serving(
                 await client.close()
         finally:
             await wakeups.tides.stop()
+            if wakeups.agents is not None:
+                await wakeups.agents.stop()
+                await hub.drain()
             await store.close()
     assert live.reports == []

@@ -118,7 +118,7 @@ async def test_the_openapi_document_is_served(live: Live) -> None:
     assert answer.headers["content-type"] == "application/json"
 
 
-@pytest.mark.parametrize("path", ["/docs/x", "/healthz/", "/console", "/worker-route/x"])
+@pytest.mark.parametrize("path", ["/docs/x", "/healthz/", "/console"])
 async def test_elsewhere_there_is_nothing(live: Live, path: str) -> None:
     answer = await live.get(path, key=None) if not path.startswith("/v1") else await live.call("HEAD", path)
     assert answer.status == 404

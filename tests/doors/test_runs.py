@@ -43,7 +43,7 @@ async def test_a_run_is_shown_from_acceptance_to_its_end(live: Live) -> None:
 
 
 async def test_a_failed_run_says_why_and_lists_its_attempts(live: Live) -> None:
-    job = await live.cron(task=f"{live.url}/nowhere", retry=1, retry_delays=[1])
+    job = await live.cron(task=f"{live.url}/docs/nowhere", retry=1, retry_delays=[1])
     run_id = (await live.post(f"/v1/cron/trigger/{job['id']}")).data["run_id"]
     path = f"/v1/cron/runs/get/{job['id']}/{run_id}"
     await live.work()

@@ -20,6 +20,8 @@ from e2e.nodes import SECRET_KEY, environment, node, query, serve
 from postgres import Postgres
 
 HELD_FOR_S = 1.0
+OTHER_KEY = "another-end-to-end-key-0123456789"
+SUPER = {"MAINSPRING_SUPER_TOKEN": "a-root-key:and-its-secret-0123456789"}
 
 
 @pytest.fixture
@@ -150,7 +152,7 @@ def test_commands_given_straight_on_the_store_are_noted(tmp_path: Path) -> None:
         made: dict[str, Any] = json.loads(done.stdout)
         return made
 
-    with server(data) as process:
+    with server(data, **SUPER) as process:
         process.stop()
         made = run("create", "rescue", "--expires-at", "2100-01-01T00:00:00Z")
         other = run("rotate", made["id"])
@@ -201,3 +203,18 @@ def test_the_log_names_the_caller_behind_a_proxy_that_is_trusted(trusted: str, s
         process.call("POST", "/v1/queue/create", {"name": "q"}, X_Forwarded_For="203.0.113.9")
         [entry] = process.call("GET", "/v1/account/audit/list")["items"]
         assert entry["ip"] == seen
+
+
+def test_a_first_key_that_takes_the_place_of_another_is_noted_and_a_restart_is_not(tmp_path: Path) -> None:
+    with server(tmp_path / "data", **SUPER) as process:
+        process.stop()
+        process.start()
+        assert process.call("GET", "/v1/account/audit/list")["items"] == []
+        process.stop()
+    with server(tmp_path / "data", MAINSPRING_API_KEY=OTHER_KEY, **SUPER) as process:
+        audit = call(process.url, "GET", "/v1/account/audit/list", key=OTHER_KEY)[1]["data"]["items"]
+        keys = call(process.url, "GET", "/v1/account/keys/list", key=OTHER_KEY)[1]["data"]["items"]
+        [entry] = audit
+        assert (entry["operation"], entry["key_id"], entry["key_shown"]) == ("server.start", None, "settings")
+        assert entry["object"] == keys[0]["id"]
+        assert [key["revoked_at"] is None for key in keys] == [True, False]

@@ -65,6 +65,7 @@ def test_the_wheel_carries_every_file_of_the_package(wheel: Path) -> None:
         carried = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert carried == ours
     assert "mainspring/py.typed" in carried
+    assert {"mainspring_agent/py.typed", "mainspring_agent/agent.py"} <= carried
     assert [name for name in carried if name.startswith("mainspring/store/schema/sqlite/") and name.endswith(".sql")]
     assert [name for name in carried if name.startswith("mainspring/store/sql/") and name.endswith(".sql")]
 

@@ -291,7 +291,7 @@ async def test_killed_again_and_again_it_goes_on_and_ends_with_the_same(
     expected = await content(here, leases_ended=True)
     copied = -1
     # Before anything is written, right before and right after a chunk, in the middle of a table, while verifying.
-    for kill_at in (1, 2, 3, 9, 20, 25, 28):
+    for kill_at in (1, 2, 3, 9, 20, 25, 38):
         done = await asyncio.to_thread(run, here, there, kill_at)
         assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
         rows = sum(len(rows) for rows in (await content(there)).values())

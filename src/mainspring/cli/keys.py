@@ -70,7 +70,7 @@ def _create(args: argparse.Namespace) -> int:
         key_id = ids.text("key", made.id)
         return {"key": secret, "key_id": key_id, "id": key_id, "scopes": scopes}
 
-    made = _either(args, lambda: api.call(args, "POST", "/v1/account/keys/create", body), straight)
+    made = either(args, lambda: api.call(args, "POST", "/v1/account/keys/create", body), straight)
     if args.json:
         show.as_json(made)
     else:
@@ -100,7 +100,7 @@ def _list(args: argparse.Namespace) -> int:
             for key in await tokens.page(core, None, Page(500))
         ]
 
-    items = _either(args, lambda: api.pages(args, "/v1/account/keys/list", {}, 500), straight)
+    items = either(args, lambda: api.pages(args, "/v1/account/keys/list", {}, 500), straight)
     if args.json:
         show.as_json(items)
         return 0
@@ -149,7 +149,7 @@ def _rotate(args: argparse.Namespace) -> int:
         return {"key": secret, "id": ids.text("key", made.id)}
 
     body = {"grace_hours": args.grace_hours}
-    made = _either(args, lambda: api.call(args, "POST", f"/v1/account/keys/rotate/{args.id}", body), straight)
+    made = either(args, lambda: api.call(args, "POST", f"/v1/account/keys/rotate/{args.id}", body), straight)
     if args.json:
         show.as_json(made)
     else:
@@ -166,7 +166,7 @@ def _revoke(args: argparse.Namespace) -> int:
         await tokens.revoke(core, args.clock(), project, key_id, _note(core, "revoke", project, args.id))
         return {"id": args.id, "revoked": True}
 
-    done = _either(args, lambda: api.call(args, "DELETE", f"/v1/account/keys/revoke/{args.id}"), straight)
+    done = either(args, lambda: api.call(args, "DELETE", f"/v1/account/keys/revoke/{args.id}"), straight)
     if args.json:
         show.as_json(done)
     else:
@@ -198,7 +198,7 @@ def _note(core: Core, verb: str, project: str, *named: str) -> Note:
     return audit.Note(project, 0, "command line", "", f"account.keys.{verb}", (), "", object_of, mark)
 
 
-def _either(args: argparse.Namespace, remote: Callable[[], Any], straight: Callable[[Core], Awaitable[Any]]) -> Any:
+def either(args: argparse.Namespace, remote: Callable[[], Any], straight: Callable[[Core], Awaitable[Any]]) -> Any:
     """Through the server; when none answers and the store is free, straight on it."""
     try:
         return remote()

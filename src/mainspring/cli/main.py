@@ -27,7 +27,21 @@ examples:
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     # Imported here so that `mainspring --version` stays instant.
-    from mainspring.cli import audit, crons, health, keys, migrate, queues, runs, serve, tasks, upkeep, webhooks
+    from mainspring.cli import (
+        agent,
+        audit,
+        crons,
+        health,
+        keys,
+        migrate,
+        queues,
+        runs,
+        serve,
+        tasks,
+        tokens,
+        upkeep,
+        webhooks,
+    )
 
     top = argparse.ArgumentParser(
         prog="mainspring",
@@ -37,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"mainspring {__version__}")
     nouns = top.add_subparsers(dest="noun", metavar="COMMAND", required=True)
-    for module in (serve, crons, tasks, runs, queues, webhooks, keys, audit, migrate, upkeep, health):
+    for module in (serve, crons, tasks, runs, queues, webhooks, keys, tokens, agent, audit, migrate, upkeep, health):
         module.register(nouns)
     return top
 

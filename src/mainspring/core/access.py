@@ -8,9 +8,10 @@ from typing import Literal
 import msgspec
 
 from mainspring.core import permissions
+from mainspring.core.audit import Note
 from mainspring.core.changes import NewKey
-from mainspring.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
-from mainspring.core.idempotency import Once, Replay
+from mainspring.core.errors import Conflict, Forbidden, Invalid, NotFound
+from mainspring.core.idempotency import Replay, noted
 from mainspring.core.limits import NAME_CHARS_MAX, RPC_PASSWORD_CHARS_MAX
 from mainspring.core.model import Key
 from mainspring.core.permissions import Limit, Permission
@@ -18,6 +19,7 @@ from mainspring.core.ports import Core
 from mainspring.core.tokens import BOOTSTRAP_PROJECT, SCOPES, digest_of
 
 ROOT = "root"
+PAGE = 500
 KEY_CHARS, SECRET_CHARS = 16, 32
 DICE_BYTES = 48
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -136,7 +138,7 @@ class NewToken(msgspec.Struct, frozen=True):
     valid_until: int | None = None
 
 
-async def create(core: Core, now: int, wanted: NewToken, dice: bytes, once: Once | None = None) -> tuple[str, str]:
+async def create(core: Core, now: int, wanted: NewToken, dice: bytes, note: Note | None = None) -> tuple[str, str]:
     """Store a new token; its key and its secret, shown once. Raises `Invalid`, and `Conflict` for a taken username."""
     if wanted.username is not None:
         _check_username(wanted.username)
@@ -145,7 +147,7 @@ async def create(core: Core, now: int, wanted: NewToken, dice: bytes, once: Once
     key, secret = new_pair(dice)
     window = wanted.valid_from, wanted.valid_until
     made = _token(key, secret, now, "token", wanted.username, wanted.limits, window, wanted.password)
-    stored = await core.store.create_key(NewKey(made, once))
+    stored = await core.store.create_key(NewKey(made, None if note is None else noted(note)))
     assert not isinstance(stored, Replay), "there was no idempotency key"
     return key, secret
 
@@ -169,6 +171,8 @@ def _taken(name: str) -> Conflict:
 
 async def by_credential(core: Core, credential: Credential) -> Key | None:
     """The token that a credential is about, whether or not its secret is right."""
+    if "\x00" in credential.name:
+        return None  # nothing in a store has it
     if credential.kind == "key":
         return await core.store.credentials.token_by_lookup(credential.name)
     return await core.store.credentials.token_by_username(credential.name)
@@ -176,42 +180,59 @@ async def by_credential(core: Core, credential: Credential) -> Key | None:
 
 async def named(core: Core, name: str) -> Key | None:
     """The token with this key or username."""
+    if "\x00" in name:
+        return None
     return await core.store.credentials.token_named(name)
 
 
-async def edit(core: Core, target: str, limits: tuple[Limit, ...]) -> Key:
+async def edit(core: Core, now: int, target: str, limits: tuple[Limit, ...], note: Note | None = None) -> Key:
     """Replace a token's limits. Raises `NotFound`, and `Forbidden` for the super token."""
     found = await _target(core, target)
-    if not await core.store.credentials.edit_token(found.id, permissions.stored(limits), rest_scopes(limits)):
+    kept, scopes = permissions.stored(limits), rest_scopes(limits)
+    if not await core.store.credentials.edit_token(found.id, kept, scopes, now, note):
         raise _no_token(target)
     return found
 
 
-async def delete(core: Core, target: str) -> Literal["token_key", "username"]:
+async def delete(core: Core, now: int, target: str, note: Note | None = None) -> Literal["token_key", "username"]:
     """Delete a token; by what it was found. Raises `NotFound`, and `Forbidden` for the super token."""
     found = await _target(core, target)
-    if not await core.store.credentials.delete_token(found.id):
+    if not await core.store.credentials.delete_token(found.id, now, note):
         raise _no_token(target)
     return "token_key" if found.lookup == target else "username"
 
 
-async def change_password(core: Core, target: str, password: bytes) -> None:
+async def change_password(core: Core, now: int, target: str, password: bytes, note: Note | None = None) -> None:
     """Set the slow hash of a token's password. Raises `NotFound`, and `Invalid` for one without a username."""
     found = await named(core, target)
     if found is None:
         raise _no_token(target)
     if found.username is None:
         raise Invalid("the token has no username", hint="Make one that has.")
-    await core.store.credentials.set_password(found.id, password)
+    if not await core.store.credentials.set_password(found.id, password, now, note):
+        raise _no_token(target)
 
 
-async def roll(core: Core, target: str, dice: bytes) -> tuple[str, str]:
+async def roll(core: Core, now: int, target: str, dice: bytes, note: Note | None = None) -> tuple[str, str]:
     """Give a token a new secret; its key stays. Raises `NotFound`, and `Forbidden` for the super token."""
     found = await _target(core, target)
+    assert found.lookup is not None, "tokens have one"
     _, secret = new_pair(dice)
-    assert found.lookup is not None
-    await core.store.credentials.set_digest(found.id, digest_of(f"{found.lookup}:{secret}"))
+    if not await core.store.credentials.set_digest(found.id, digest_of(f"{found.lookup}:{secret}"), now, note):
+        raise _no_token(target)
     return found.lookup, secret
+
+
+async def everything(core: Core) -> list[Key]:
+    """Every token with limits, the super token too, in the order in which they were made."""
+    found: list[Key] = []
+    page: list[Key] = []
+    while not found or len(page) == PAGE:
+        page = await core.store.credentials.tokens(found[-1].number if found else 0, PAGE)
+        if not page:
+            break
+        found += page
+    return found
 
 
 async def _target(core: Core, target: str) -> Key:
@@ -225,8 +246,3 @@ async def _target(core: Core, target: str) -> Key:
 
 def _no_token(target: str) -> NotFound:
     return NotFound(f"Token not found: {target}")
-
-
-def unauthorized() -> Unauthorized:
-    """The one answer for an unknown key or user, a wrong secret, and a token without a password."""
-    return Unauthorized("Invalid credentials")

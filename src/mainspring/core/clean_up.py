@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from mainspring.core import agents
 from mainspring.core.ports import Core
 
 GLOBAL = "global"
@@ -22,7 +23,7 @@ Trim = Callable[[Core, str, int], Awaitable[int]]
 """Delete an agent's rows that lie more than so many ms behind its newest one; how many went."""
 
 # What is trimmed per agent: the key of its limit → how.
-TRIMMED: dict[str, Trim] = {}
+TRIMMED: dict[str, Trim] = {TASK_LIMIT: agents.trim}
 
 
 class Counts(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ import msgspec
 from mainspring.core import permissions, task_types
 from mainspring.core.errors import Invalid
 from mainspring.core.permissions import EVERYWHERE, Permission, Scope, unknown_variant, variant_of
+from mainspring.core.urls import OWN_SCHEME
 
 Lane = Literal["agents", "script", "server"]
 AGENTS: Lane = "agents"
@@ -99,11 +100,11 @@ def address_of(job: Job) -> str:
     """What REST and the console show as the target."""
     match job:
         case AgentJob():
-            return f"mainspring:agent/{job.kind}"
+            return f"{OWN_SCHEME}agent/{job.kind}"
         case CleanUp():
-            return f"mainspring:server/{CLEAN_UP}"
+            return f"{OWN_SCHEME}server/{CLEAN_UP}"
         case ScriptJob():
-            return "mainspring:server/js_worker"
+            return f"{OWN_SCHEME}server/js_worker"
         case _ as never:
             assert_never(never)
 

@@ -116,6 +116,8 @@ async def create(core: Core, now: int, name: str, expression: str, job: Job) -> 
 
 async def find(core: Core, name: str) -> Crontab | None:
     """The one that goes by this name."""
+    if "\x00" in name:
+        return None  # nothing in a store has it
     found = await core.store.crontabs.by_name(BOOTSTRAP_PROJECT, name)
     if found is not None:
         return Crontab(found, name)

@@ -185,7 +185,7 @@ def _retries(draft: Draft, old: Target | None) -> tuple[int, tuple[int, ...] | N
 
 def _payload(draft: Draft, old: Target | None, kind: TargetKind) -> bytes | None:
     payload = pick(draft.payload, old.payload if old else None, None)
-    if payload is not None:
+    if payload is not None and kind not in ("agent", "script", "server"):
         check_payload(payload)
         if kind == "form":
             check_form(payload)

@@ -129,6 +129,22 @@ class SubscriptionEnded(Event, frozen=True):
     reason: str
 
 
+class ScriptPrinted(Event, frozen=True):
+    """A line that a script wrote to its console; `level` is `debug`, `info`, `warning` or `error`."""
+
+    script: str
+    level: str
+    text: str
+
+
+class EndpointDisabled(Event, frozen=True):
+    """An endpoint was switched off by what its target answered, or did not answer."""
+
+    project: str
+    endpoint_id: int
+    reason: str
+
+
 class LoopFailed(Event, frozen=True):
     """A loop's step raised; it goes on after a pause."""
 

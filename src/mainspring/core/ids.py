@@ -79,5 +79,5 @@ def key_of(prefix: str, public: str) -> int | None:
 
 
 def floor_of(instant: int) -> int:
-    """The smallest row key that can have been made at `instant` (ms) or later."""
-    return max(0, instant - EPOCH) << (_NODE_BITS + _COUNTER_BITS)
+    """The smallest row key that can have been made at `instant` (ms) or later; for instants after 2089 the largest."""
+    return min(KEY_MAX, max(0, instant - EPOCH) << (_NODE_BITS + _COUNTER_BITS))

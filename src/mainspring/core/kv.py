@@ -26,6 +26,11 @@ def check_name(text: str, what: str) -> None:
         raise Invalid(f"{what} is not usable", hint=f"Use 1 to {KV_NAME_CHARS_MAX} characters.")
 
 
+def _can_be(*names: str) -> bool:
+    """Whether things with these names can be in a store."""
+    return not any("\x00" in name for name in names)
+
+
 async def create_namespace(core: Core, now: int, namespace: str) -> None:
     """Raises `Conflict` for one that is there."""
     check_name(namespace, "namespace")
@@ -35,7 +40,7 @@ async def create_namespace(core: Core, now: int, namespace: str) -> None:
 
 async def delete_namespace(core: Core, namespace: str) -> None:
     """With all that is in it. Raises `NotFound`."""
-    if not await core.store.kv.drop(namespace):
+    if not _can_be(namespace) or not await core.store.kv.drop(namespace):
         raise no_namespace(namespace)
 
 
@@ -44,17 +49,20 @@ async def set_value(core: Core, now: int, namespace: str, key: str, value: bytes
     check_name(key, "key")
     if len(value) > KV_VALUE_BYTES_MAX:
         raise TooLarge(f"value has {len(value)} bytes", hint=f"At most {KV_VALUE_BYTES_MAX}.")
-    if not await core.store.kv.set(namespace, key, value.decode(), now):
+    if not _can_be(namespace) or not await core.store.kv.set(namespace, key, value.decode(), now):
         raise no_namespace(namespace)
 
 
 async def get_values(core: Core, asked: list[tuple[str, str]], *, exact: bool = False) -> list[Value]:
     """What these keys hold, in their order; null for a missing one. A key that ends in `*` stands for all that begin
     so, unless it is `exact`."""
-    held = await core.store.kv.get(sorted({pair for pair in asked if exact or not pair[1].endswith("*")}))
+    single = {pair for pair in asked if exact or not pair[1].endswith("*")}
+    held = await core.store.kv.get(sorted(pair for pair in single if _can_be(*pair)))
     found: list[Value] = []
     for namespace, key in asked:
         if key.endswith("*") and not exact:
+            if not _can_be(namespace, key):
+                continue
             some = await core.store.kv.beginning(namespace, key[:-1], RPC_ROWS_MAX)
             found += [Value(namespace, name, msgspec.Raw(value.encode())) for name, value in some]
         else:
@@ -65,13 +73,13 @@ async def get_values(core: Core, asked: list[tuple[str, str]], *, exact: bool = 
 
 async def delete_key(core: Core, namespace: str, key: str) -> None:
     """Raises `NotFound`."""
-    if not await core.store.kv.remove(namespace, key):
+    if not _can_be(namespace, key) or not await core.store.kv.remove(namespace, key):
         raise NotFound(f"key not found: {key}")
 
 
 async def keys(core: Core, namespace: str) -> list[str]:
     """In order. Raises `NotFound` for a namespace that is not there."""
-    found = await core.store.kv.keys(namespace)
+    found = await core.store.kv.keys(namespace) if _can_be(namespace) else None
     if found is None:
         raise no_namespace(namespace)
     return found

@@ -9,7 +9,7 @@ import msgspec
 Overlap = Literal["allow", "skip", "queue"]
 Catchup = Literal["latest", "skip", "all"]
 ScheduleKind = Literal["cron", "task"]
-RunKind = Literal["cron", "task", "failure", "webhook"]
+RunKind = Literal["cron", "task", "failure", "webhook", "script", "agent"]
 Trigger = Literal["schedule", "manual", "catchup", "replay"]
 RunState = Literal["queued", "running", "retrying", "succeeded", "failed", "cancelled"]
 GapOutcome = Literal["skipped", "missed"]

@@ -8,8 +8,11 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from mainspring.core.audit import Asked, AuditEntry, Mark, Note
+from mainspring.core.agents_model import Ended
+from mainspring.core.agents_ports import AgentHub, AgentSlice
+from mainspring.core.audit import Asked, AuditEntry, Mark
 from mainspring.core.changes import Change, Claim, Fired, ManualRun, NewKey, NewSchedule, Result, Stale
+from mainspring.core.credential_ports import CredentialSlice
 from mainspring.core.crontab_ports import CrontabResultSlice, CrontabSlice, KvSlice
 from mainspring.core.events import Emit
 from mainspring.core.idempotency import Replay
@@ -32,6 +35,8 @@ from mainspring.core.queue_model import (
     Settlement,
 )
 from mainspring.core.queue_ports import DeadLetterSlice, MessageSlice, QueueSlice, TideSlice
+from mainspring.core.scripts_model import Sandbox
+from mainspring.core.scripts_ports import ScriptResultSlice, ScriptSlice
 from mainspring.core.seats import Seats
 from mainspring.core.timing import Due, Plan
 from mainspring.core.webhooks_ports import WebhookSlice
@@ -205,40 +210,6 @@ class RunSlice(Protocol):
     async def attempts(self, schedule_ids: Sequence[int], before: int, limit: int) -> list[LoggedAttempt]: ...
 
 
-class CredentialSlice(Protocol):
-    """Credentials, as `store/credentials.py` keeps them."""
-
-    async def by_digest(self, digest: bytes) -> Key | None: ...
-
-    async def ensure_bootstrap(self, now: int, key: Key) -> None: ...
-
-    async def offer_bootstrap(self, now: int, key: Key) -> bool: ...
-
-    async def get(self, project: str, key_id: int) -> Key | None: ...
-
-    async def page(self, project: str | None, page: Page) -> list[Key]: ...
-
-    async def expire(self, project: str, key_id: int, valid_until: int) -> None: ...
-
-    async def revoke(self, project: str, key_id: int, now: int, note: Note | None = None) -> bool: ...
-
-    async def token_by_lookup(self, name: str) -> Key | None: ...
-
-    async def token_by_username(self, name: str) -> Key | None: ...
-
-    async def token_named(self, name: str) -> Key | None: ...
-
-    async def tokens(self, after: int, limit: int) -> list[Key]: ...
-
-    async def edit_token(self, key_id: int, limits: bytes, scopes: tuple[str, ...]) -> bool: ...
-
-    async def delete_token(self, key_id: int) -> bool: ...
-
-    async def set_password(self, key_id: int, password: bytes) -> bool: ...
-
-    async def set_digest(self, key_id: int, digest: bytes) -> bool: ...
-
-
 class AuditSlice(Protocol):
     """The audit log, as `store/audit.py` keeps it."""
 
@@ -295,6 +266,15 @@ class Store(Protocol):
 
     @property
     def kv(self) -> KvSlice: ...
+
+    @property
+    def agents(self) -> AgentSlice: ...
+
+    @property
+    def scripts(self) -> ScriptSlice: ...
+
+    @property
+    def script_results(self) -> ScriptResultSlice: ...
 
     @property
     def audit(self) -> AuditSlice: ...
@@ -361,6 +341,12 @@ class Store(Protocol):
     def unsubscribe(self) -> Callable[[Unsubscribe], Awaitable[Subscription | Replay]]: ...
 
     @property
+    def attach_agent(self) -> Callable[[tuple[str, int]], Awaitable[None]]: ...
+
+    @property
+    def end_task(self) -> Callable[[Ended], Awaitable[bool]]: ...
+
+    @property
     def redrive(self) -> Callable[[Redrive], Awaitable[Redriven | Replay]]: ...
 
 
@@ -372,7 +358,8 @@ class QueueRules(msgspec.Struct, frozen=True):
 
 
 class Core(msgspec.Struct, frozen=True):
-    """What every use case is handed."""
+    """What every use case is handed. `sandbox`: what runs scripts, if this process does; `agents`: what
+    holds the sockets of agents, likewise."""
 
     store: Store
     vault: Vault
@@ -381,3 +368,5 @@ class Core(msgspec.Struct, frozen=True):
     emit: Emit
     arrivals: Arrivals
     queue_rules: QueueRules = QueueRules()
+    sandbox: Sandbox | None = None
+    agents: AgentHub | None = None

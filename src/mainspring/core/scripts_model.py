@@ -84,3 +84,7 @@ class Sandbox(Protocol):
     async def check(self, source: bytes) -> str | None:
         """What is wrong with a script, without running any of it; None when it compiles."""
         ...
+
+    def active(self) -> dict[str, tuple[int, int]]:
+        """The scripts under way: how many runs of each, and when the newest of them began."""
+        ...

@@ -11,14 +11,15 @@ from mainspring.core.ports import TargetCheck
 
 CALL_SCHEME = "tcp://"
 QUEUE_SCHEME = "queue:"
+OWN_SCHEME = "mainspring:"
 
 _PORTS = {"http": 80, "https": 443}
 _CALL = re.compile(r"[^/?#@]+:[0-9]+/(?P<function>[A-Za-z0-9_.-]+\.[A-Za-z0-9_]+)", re.ASCII)
 
 
 def origin_of(url: str) -> str:
-    """`scheme://host:port`, or the queue: the unit of fairness between targets."""
-    if url.startswith(QUEUE_SCHEME):
+    """`scheme://host:port`, or what is no URL as it is: the unit of fairness between targets."""
+    if url.startswith((QUEUE_SCHEME, OWN_SCHEME)):
         return url
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()

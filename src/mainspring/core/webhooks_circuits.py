@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from mainspring.core.limits import (
+    DAY,
     DELIVERY_REST_FIRST,
     DELIVERY_REST_MAX,
     DELIVERY_STREAK_MAX,
@@ -22,6 +23,7 @@ from mainspring.core.limits import (
 from mainspring.core.webhooks_model import Circuit, DeliveryEnd
 
 _MICROS = 1_000
+AHEAD = 30 * DAY
 GONE = "the endpoint answered 410: it is gone"
 
 
@@ -34,8 +36,16 @@ def room_at(circuit: Circuit, now: int) -> int:
     """How many more deliveries may be let through now."""
     if circuit.ended is not None or max(circuit.open_until, circuit.hold_until) > now:
         return 0
-    room = 1 if probing(circuit) or circuit.ordered else circuit.room
-    return max(0, min(room - circuit.active, _allowance(circuit, now)))
+    return max(0, min(_room(circuit) - circuit.active, _allowance(circuit, now)))
+
+
+def _room(circuit: Circuit) -> int:
+    return 1 if probing(circuit) or circuit.ordered else circuit.room
+
+
+def nothing_waits(circuit: Circuit) -> bool:
+    """Whether its gate is known to be empty: else there would be an instant to look there, or no room to do so."""
+    return circuit.next_at is None and circuit.ended is None and circuit.active < _room(circuit)
 
 
 def let_through(circuit: Circuit, count: int, now: int) -> Circuit:
@@ -52,10 +62,11 @@ def look_at(circuit: Circuit, now: int, first_due: int | None) -> int | None:
         return None
     if circuit.ended is not None:
         return now
-    room = 1 if probing(circuit) or circuit.ordered else circuit.room
-    if circuit.active >= room:
+    if circuit.active >= _room(circuit):
         return None
-    return max(first_due, circuit.open_until, circuit.hold_until, _rate_free_at(circuit))
+    at = max(first_due, circuit.open_until, circuit.hold_until, _rate_free_at(circuit))
+    # A new target comes before those that fail.
+    return at - AHEAD if at <= now and not circuit.trusted and circuit.failing_since is None else at
 
 
 def _interval(rate_milli: int) -> int:

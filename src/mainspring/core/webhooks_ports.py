@@ -14,6 +14,7 @@ from mainspring.core.webhooks_model import (
     DeliveryFilter,
     DeliveryPage,
     DeliveryWithAttempts,
+    DisabledEndpoint,
     Emission,
     Emitted,
     EndpointChange,
@@ -40,6 +41,8 @@ class DeliverySlice(Protocol):
     """Deliveries, as `store/webhooks.py` keeps them."""
 
     async def turn(self, now: int) -> int: ...
+
+    def switched_off(self) -> list[DisabledEndpoint]: ...
 
     async def outgoing(self, run_ids: Sequence[int]) -> dict[int, Outgoing]: ...
 

@@ -16,6 +16,7 @@ from mainspring.doors.entrance import Refusal
 from mainspring.doors.jsonrpc import http, openrpc
 from mainspring.doors.jsonrpc.credentials import Credentials
 from mainspring.doors.jsonrpc.dispatch import Rpc
+from mainspring.doors.jsonrpc.routes import PREFIXES, Routes
 from mainspring.doors.jsonrpc.websocket import Socket
 from mainspring.doors.rest.answers import JSON_TYPE, encode
 from mainspring.doors.rest.callers import is_local, names_this_machine
@@ -36,7 +37,8 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     not. `metrics`: the Prometheus text. `observe`: (operation, status, microseconds) of each answer. `report`: an
     unexpected error and its request id. `echo`: what /dev/echo received (method, path, headers, body). `primary_key`:
     what /v1/activate gives away on a development server. `elsewhere`: what the API answers on a node that does not
-    serve it; its health, readiness and metrics are answered all the same. `crontab_key`: whether /crontab needs a key;
+    serve it; its health, readiness and metrics are answered all the same. `rpc`: is given what answers the JSON-RPC of
+    scripts. `crontab_key`: whether /crontab needs a key;
     `crontab_timezone`: the zone of its times; `crontab_string`: whether it answers `data` as a string.
     """
 
@@ -54,6 +56,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     root_path: str = ""
     primary_key: str | None = None
     elsewhere: Unavailable | None = None
+    rpc: Callable[[Callable[[bytes], Awaitable[bytes]]], None] | None = None
     crontab_key: bool = True
     crontab_timezone: str = "UTC"
     crontab_string: bool = False
@@ -63,7 +66,7 @@ def build(door: Door) -> App:
     """The application that the server runs."""
     app: App = _Application(door)
     origins = door.cors_origins or ((LOOPBACK,) if door.dev else ())
-    return Cors(app, origins) if origins else app
+    return Cors(app, origins, apart=PREFIXES) if origins else app
 
 
 class _Application:
@@ -84,9 +87,13 @@ class _Application:
             primary_key=door.primary_key if door.dev else None,
         )
         self._rpc = _jsonrpc(door)
+        if door.rpc is not None:
+            door.rpc(self._rpc.of_script)
+        self._routes = _routes(door)
         self._pages.by_path[b"/openrpc.json"] = _document_page(root_path)
         # The doors, by the first part of the path; what no door owns is for JSON-RPC.
         self._doors: dict[bytes, Mounted] = {b"/v1": rest.answer, b"/crontab": _crontab(door).answer}
+        self._doors[b"/worker-route"] = self._routes.answer
         if door.dev and door.echo is not None:
             self._doors[b"/dev"] = self._echo_door
         self._refusal: Refusal | None = None
@@ -116,6 +123,8 @@ class _Application:
                 return await self._refusal(scope, receive, send)
             if path == b"/" and scope["method"] == "POST":
                 return await http.answer(self._rpc, scope, receive, send)
+            if path.startswith(PREFIXES):
+                return await self._routes.answer(scope, path, receive, send)
             if page is None and (path if end < 0 else path[:end]) not in self._owned:
                 return await http.answer(self._rpc, scope, receive, send)
             if page is None:
@@ -131,7 +140,7 @@ class _Application:
         """A socket, on any path, is for JSON-RPC."""
         if self._refusal is not None:
             return await self._refusal(scope, receive, send)
-        await Socket(self._rpc, send).serve(receive)
+        await Socket(self._rpc, send, http.ip_of(scope)).serve(receive)
 
     async def _echo_door(self, scope: Scope, path: bytes, receive: Receive, send: Send) -> None:
         """Show what arrives at /dev/echo, and send it back."""
@@ -170,6 +179,11 @@ def _jsonrpc(door: Door) -> Rpc:
         report=door.report,
         dice=os.urandom,
     )
+
+
+def _routes(door: Door) -> Routes:
+    ticks = door.ticks or (lambda: door.clock() * 1_000_000)
+    return Routes(door.core, door.clock, ticks, door.observe)
 
 
 def _crontab(door: Door) -> Crontab:

@@ -47,6 +47,8 @@ class _Starting:
         self._root = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            return await self._refusal(scope, receive, send)
         match scope["path"].removeprefix(self._root):
             case "/healthz":
                 await healthz(scope, receive, send)

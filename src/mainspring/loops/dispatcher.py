@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from mainspring.core import queue_targets, runs
 from mainspring.core.changes import Claim, Result
 from mainspring.core.errors import Refused, Unavailable
-from mainspring.core.events import AttemptEnded, Claimed, Rescued, ResultFenced
+from mainspring.core.events import AttemptEnded, Claimed, EndpointDisabled, Rescued, ResultFenced
 from mainspring.core.limits import HEARTBEAT, LEASE, SEATS_PER_ORIGIN, SECOND
 from mainspring.core.model import Run, Target
 from mainspring.core.ports import Core, Outcome, Sender
@@ -207,6 +207,8 @@ class Dispatcher:
                 self._core.emit(_ended(result))
                 if result.due_at is not None:
                     self._seats.reread(result.due_at)
+        for off in self._core.store.webhooks.deliveries.switched_off():
+            self._core.emit(EndpointDisabled(project=off.project, endpoint_id=off.endpoint_id, reason=off.reason))
 
     async def _renew(self, now: int) -> None:
         if await self._hold(now):

@@ -6,7 +6,7 @@ from functools import partial
 
 from mainspring.core.audit import PURPOSE
 from mainspring.core.events import Pruned
-from mainspring.core.limits import AUDIT_DAYS_DEFAULT, DELIVERY_DAYS, MINUTE, PRUNE_BATCH, RETENTION_DAYS_DEFAULT
+from mainspring.core.limits import AUDIT_DAYS_DEFAULT, DAY, DELIVERY_DAYS, MINUTE, PRUNE_BATCH, RETENTION_DAYS_DEFAULT
 from mainspring.core.ports import Core
 
 SWEEP = 10 * MINUTE
@@ -39,13 +39,20 @@ class Janitor:
         pushes += await self._core.store.subscriptions.prune(now)
         deliveries = await self._core.store.webhooks.deliveries.prune(now, DELIVERY_DAYS)
         noted = await self._core.store.audit.prune(now, self._audit_days, self._mark)
+        scripts = await self._core.store.script_results.prune(now - RETENTION_DAYS_DEFAULT * DAY)
         removed = runs + surplus + apart + deliveries
         if removed or gaps or schedules:
             self._core.emit(Pruned(runs=removed, gaps=gaps, schedules=schedules))
-        if removed or gaps or schedules or keys or targets or messages or leftovers or pushes or noted:
+        if removed or gaps or schedules or keys or targets or messages or leftovers or pushes or noted or scripts:
             await upkeep.maintain()
-        busy = max(runs, gaps, apart, deliveries, keys, targets, noted) >= PRUNE_BATCH or schedules > 0 or more_crowded
-        busy = busy or max(messages, leftovers, self._queues_after, self._pushes_after) > 0 or pushes >= PRUNE_BATCH
+        busy = max(runs, gaps, apart, deliveries, keys, targets, noted, scripts) >= PRUNE_BATCH
+        busy = (
+            busy
+            or schedules > 0
+            or more_crowded
+            or max(messages, leftovers, self._queues_after, self._pushes_after) > 0
+        )
+        busy = busy or pushes >= PRUNE_BATCH
         return BREATH if busy else SWEEP
 
     async def _thin_out(self) -> tuple[int, bool]:

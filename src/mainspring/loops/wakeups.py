@@ -23,6 +23,17 @@ class Wakeups:
 
     def dispatcher(self, *, hurry: bool = False) -> None:
         self._wake("dispatcher", hurry=hurry)
+        if not hurry:
+            self._wake("scripts")
+            self._wake("agents")
+
+    def scripts(self) -> None:
+        """For the runner of scripts: one has ended."""
+        self._wake("scripts")
+
+    def agents(self) -> None:
+        """For the agents' loop: something was handed over, or an agent has come or gone."""
+        self._wake("agents")
 
     def messages(self, queue_id: int, count: int) -> None:
         self.bells.ring(queue_id, count)

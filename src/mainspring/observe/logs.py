@@ -11,6 +11,7 @@ import structlog
 from mainspring.core import ids
 from mainspring.core.events import (
     AttemptEnded,
+    EndpointDisabled,
     Event,
     Fired,
     LeasesExpired,
@@ -24,10 +25,12 @@ from mainspring.core.events import (
     Rescued,
     ResultFenced,
     ScheduleBroken,
+    ScriptPrinted,
     SubscriptionEnded,
 )
 
 _log = structlog.get_logger("mainspring")
+_LEVELS = logging.getLevelNamesMapping()
 
 
 def configure(form: Literal["text", "json"] | None, level: str) -> None:
@@ -90,6 +93,13 @@ def on_event(event: Event) -> None:
                 queue=event.queue,
                 reason=event.reason,
             )
+        case EndpointDisabled():
+            _log.warning(
+                "endpoint disabled",
+                endpoint_id=ids.text("wh", event.endpoint_id),
+                project=event.project,
+                reason=event.reason,
+            )
         case Fired(missed=missed) if missed:
             _log.warning("instants missed", missed=missed)
         case ResultFenced():
@@ -100,6 +110,8 @@ def on_event(event: Event) -> None:
             _log.info("history pruned", runs=event.runs, gaps=event.gaps, schedules=event.schedules)
         case ScheduleBroken():
             _log.error("schedule cannot be planned", cron_id=ids.text("cron", event.schedule_id), error=event.error)
+        case ScriptPrinted():
+            _log.log(_LEVELS[event.level.upper()], "script", script=event.script, text=event.text)
         case LoopFailed():
             _log.error("loop failed", loop=event.loop, error=event.error)
         case _:

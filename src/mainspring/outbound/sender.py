@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -114,7 +115,7 @@ class HttpSender:
                 body=bytes(flight.body),
                 truncated=flight.size > len(flight.body),
                 retry_after_ms=None if retry_after is None else parse_retry_after(retry_after, now),
-                headers=tuple(response.headers.items()) if request.want_headers else (),
+                headers=_plain(response.headers) if request.want_headers else (),
             )
         finally:
             # At the end of a good reply the connection has gone back to its pool already.
@@ -142,6 +143,11 @@ def _session(connector: GuardedConnector) -> aiohttp.ClientSession:
         trust_env=False,
         request_class=PlainRequest,
     )
+
+
+def _plain(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """As texts, which the client's own names are not quite."""
+    return tuple((str(name), value) for name, value in headers.items())
 
 
 async def _read(content: aiohttp.StreamReader, flight: Flight, keep_bytes: int) -> None:

@@ -39,17 +39,21 @@ from mainspring.sandbox.messages import (
 
 Rpc = Callable[[bytes], Awaitable[bytes]]
 _CHECK_MS = 10 * SECOND
+_CHECKS = 2
 # A busy machine may take its time to start a process; that is no time of the script.
 _START_S = 20
 _READY = b'{"kind":"ready"}\n'
 
 
 class ProcessSandbox:
-    """`sender`: how `fetch` goes out; `rpc`: how `nodeget` is answered."""
+    """`sender`: how `fetch` goes out; `rpc`: how `nodeget` is answered; `clock`: now in ms."""
 
-    def __init__(self, sender: Sender, rpc: Rpc) -> None:
+    def __init__(self, sender: Sender, rpc: Rpc, clock: Callable[[], int]) -> None:
         self._sender = sender
         self._rpc = rpc
+        self._clock = clock
+        self._active: dict[str, tuple[int, int]] = {}
+        self._checking = asyncio.Semaphore(_CHECKS)
 
     async def run(self, job: ScriptJob, inline: InlineCall) -> ScriptEnd:
         """Run a script to its end, or to its limit. Only cancellation raises; its process never outlives this."""
@@ -60,13 +64,29 @@ class ProcessSandbox:
             "params": msgspec.Raw(job.params),
             "env": msgspec.Raw(job.env),
         }
-        return await _Run(self._sender, self._rpc, inline, job.limits).go(_first_line(job.source, job.limits, order))
+        first = _first_line(job.source, job.limits, order)
+        self._active[job.name] = self._count(job.name) + 1, self._clock()
+        try:
+            return await _Run(self._sender, self._rpc, inline, job.limits).go(first)
+        finally:
+            if (left := self._count(job.name) - 1) > 0:
+                self._active[job.name] = left, self._active[job.name][1]
+            else:
+                del self._active[job.name]
+
+    def active(self) -> dict[str, tuple[int, int]]:
+        """The scripts under way: how many runs of each, and when the newest of them began."""
+        return dict(self._active)
+
+    def _count(self, name: str) -> int:
+        return self._active.get(name, (0, 0))[0]
 
     async def check(self, source: bytes) -> str | None:
         """What is wrong with a script, without running any of it; None when it compiles."""
         limits = ScriptLimits(run_ms=_CHECK_MS)
-        run = _Run(self._sender, self._rpc, _no_inline, limits)
-        ended = await run.go(_first_line(source, limits, None))
+        async with self._checking:
+            run = _Run(self._sender, self._rpc, _no_inline, limits)
+            ended = await run.go(_first_line(source, limits, None))
         return ended.error or None
 
 
@@ -106,12 +126,13 @@ class _Run:
 
     async def go(self, first: bytes) -> ScriptEnd:
         """From the start of the process to its end."""
-        child: Child | None = None
+        starting = self._loop.create_task(Child.start())
         deadline = asyncio.timeout_at(self._until)
         begun, error = False, None
         try:
             async with deadline:
-                child = await Child.start()
+                # Given up halfway, a start could leave a process that nobody knows.
+                child = await asyncio.shield(starting)
                 await child.write(first)
                 begun = await child.read() == _READY
                 if begun:
@@ -128,8 +149,7 @@ class _Run:
         finally:
             for task in self._asked:
                 task.cancel()
-            if child is not None:
-                await _certainly(child.kill())
+            await _certainly(_killed(starting))
             await asyncio.gather(*self._asked, return_exceptions=True)
         return self._ended(error=error)
 
@@ -173,33 +193,42 @@ class _Run:
 
     async def _serve(self, child: Child, ask: Ask) -> None:
         async with self._room:
-            await child.write(line_of(await self._answer(ask)))
+            await child.write(await self._answered_line(ask))
+
+    async def _answered_line(self, ask: Ask) -> bytes:
+        try:
+            return line_of(await self._answer(ask))
+        except Failed as failed:
+            return line_of(Answer(ask.id, "fetch", error=str(failed)))
+        except (Refused, UnicodeError) as refused:
+            return line_of(Answer(ask.id, "refused", error=str(refused)))
+        except Exception as error:  # noqa: BLE001  # a bug of ours must not leave the script waiting for an answer
+            said = f"something went wrong on this server: {type(error).__name__}"
+            return line_of(Answer(ask.id, "refused", error=said))
 
     async def _answer(self, ask: Ask) -> Answer:
-        try:
-            match ask:
-                case AskFetch(content=content):
-                    return Answer(ask.id, "fetch", await fetch(self._sender, content, self._left_ms))
-                case AskRpc(content=text):
-                    answer = await self._rpc(text.encode())
-                    if len(answer) > SCRIPT_LINE_BYTES_MAX:
-                        return Answer(ask.id, "rpc", error="the answer is larger than a script may receive")
-                    return Answer(ask.id, "rpc", answer.decode())
-                case AskInline(content=call):
-                    most = self._left_ms() if call.seconds is None else int(call.seconds * SECOND)
-                    found = await self._inline(call.name, call.params.encode(), max(1, min(most, self._left_ms())))
-                    return Answer(ask.id, "inline", found.decode())
-                case _ as never:
-                    assert_never(never)
-        except Failed as failed:
-            return Answer(ask.id, "fetch", error=str(failed))
-        except (Refused, UnicodeError) as refused:
-            return Answer(ask.id, "refused", error=str(refused))
-        except Exception as error:  # noqa: BLE001  # a bug of ours must not leave the script waiting for an answer
-            return Answer(ask.id, "refused", error=f"something went wrong on this server: {type(error).__name__}")
+        match ask:
+            case AskFetch(content=content):
+                return Answer(ask.id, "fetch", await fetch(self._sender, content, self._left_ms))
+            case AskRpc(content=text):
+                answer = await self._rpc(text.encode())
+                if len(answer) > SCRIPT_LINE_BYTES_MAX:
+                    return Answer(ask.id, "rpc", error="the answer is larger than a script may receive")
+                return Answer(ask.id, "rpc", answer.decode())
+            case AskInline(content=call):
+                most = self._left_ms() if call.seconds is None else int(call.seconds * SECOND)
+                found = await self._inline(call.name, call.params.encode(), max(1, min(most, self._left_ms())))
+                return Answer(ask.id, "inline", found.decode())
+            case _ as never:
+                assert_never(never)
 
     def _left_ms(self) -> int:
         return max(1, int((self._until - self._loop.time()) * SECOND))
+
+
+async def _killed(starting: asyncio.Task[Child]) -> None:
+    with contextlib.suppress(OSError):
+        await (await starting).kill()
 
 
 async def _certainly(ending: Awaitable[object]) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from mainspring.core.audit import Note
 from mainspring.core.changes import NewKey
-from mainspring.core.errors import Refused
+from mainspring.core.errors import Conflict, Refused
 from mainspring.core.idempotency import Replay
 from mainspring.core.ids import KeySource
 from mainspring.core.model import Key, Page
@@ -32,10 +32,18 @@ class CredentialStore:
     async def create(self, now: int, items: Sequence[NewKey]) -> Sequence[Key | Replay | Refused]:
         async with self._db.transaction() as tx:
 
-            async def insert(fresh: Sequence[NewKey]) -> list[Key]:
-                return [await self._insert(tx, now, item.key) for item in fresh]
+            async def insert(fresh: Sequence[NewKey]) -> list[Key | Refused]:
+                return [await self._taken(tx, item.key) or await self._insert(tx, now, item.key) for item in fresh]
 
             return await apply_once(tx, now, items, lambda item: item.once, insert)
+
+    async def _taken(self, tx: Tx, key: Key) -> Refused | None:
+        """The refusal of a username that another token has."""
+        if key.username is None:
+            return None
+        await tx.fetch("take_numbers", name="credentials", count=0)  # behind which all nodes queue
+        found = await tx.fetch("token_by_username", name=key.username)
+        return Conflict(f"username already exists: {key.username}") if found else None
 
     async def _insert(self, tx: Tx, now: int, key: Key) -> Key:
         [(number,)] = await tx.fetch("take_numbers", name="credentials", count=1)
@@ -49,15 +57,18 @@ class CredentialStore:
         return made
 
     @again_after_collisions
-    async def ensure_bootstrap(self, now: int, key: Key) -> None:
-        """Make `key` the one bootstrap credential of its kind; the one before it is revoked."""
+    async def ensure_bootstrap(self, now: int, key: Key, note: Note | None = None) -> None:
+        """Make `key` the one bootstrap credential of its kind; the one before it is revoked, which is noted."""
         async with self._db.transaction() as tx:
             await tx.hold("hold_bootstrap")
-            await tx.fetch("retire_bootstrap", now=now, digest=key.digest, kind=key.kind)
-            if await tx.fetch("key_by_digest", digest=key.digest):
+            retired = await tx.fetch("retire_bootstrap", now=now, digest=key.digest, kind=key.kind)
+            if known := await tx.fetch("key_by_digest", digest=key.digest):
                 await tx.fetch("restore_bootstrap", digest=key.digest, lookup=key.lookup, username=key.username)
+                key = rows.key(known[0])
             else:
-                await self._insert(tx, now, key)
+                key = await self._insert(tx, now, key)
+            if retired and note is not None:
+                await audit.write(tx, now, [(note, key)])
 
     @again_after_collisions
     async def offer_bootstrap(self, now: int, key: Key) -> bool:
@@ -119,22 +130,26 @@ class CredentialStore:
         found = await self._db.scan("page_tokens", after=after, limit=limit)
         return [rows.key(row) for row in found]
 
-    async def edit_token(self, key_id: int, limits: bytes, scopes: tuple[str, ...]) -> bool:
+    async def edit_token(
+        self, key_id: int, limits: bytes, scopes: tuple[str, ...], now: int, note: Note | None = None
+    ) -> bool:
         """False when there is no such token any more."""
-        return await self._changed(
-            "edit_token", id=key_id, limits=limits.decode(), scopes=msgspec.json.encode(scopes).decode()
-        )
+        encoded = msgspec.json.encode(scopes).decode()
+        return await self._changed("edit_token", now, note, id=key_id, limits=limits.decode(), scopes=encoded)
 
-    async def delete_token(self, key_id: int) -> bool:
-        return await self._changed("delete_token", id=key_id)
+    async def delete_token(self, key_id: int, now: int, note: Note | None = None) -> bool:
+        return await self._changed("delete_token", now, note, id=key_id)
 
-    async def set_password(self, key_id: int, password: bytes) -> bool:
-        return await self._changed("set_password", id=key_id, password=password)
+    async def set_password(self, key_id: int, password: bytes, now: int, note: Note | None = None) -> bool:
+        return await self._changed("set_password", now, note, id=key_id, password=password)
 
-    async def set_digest(self, key_id: int, digest: bytes) -> bool:
-        return await self._changed("set_digest", id=key_id, digest=digest)
+    async def set_digest(self, key_id: int, digest: bytes, now: int, note: Note | None = None) -> bool:
+        return await self._changed("set_digest", now, note, id=key_id, digest=digest)
 
     @again_after_collisions
-    async def _changed(self, query: str, **scalars: object) -> bool:
+    async def _changed(self, query: str, now: int, note: Note | None, **scalars: object) -> bool:
         async with self._db.transaction() as tx:
-            return bool(await tx.fetch(query, **scalars))
+            changed = bool(await tx.fetch(query, **scalars))
+            if changed and note is not None:
+                await audit.write(tx, now, [(note, None)])
+            return changed

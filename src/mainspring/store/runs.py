@@ -15,6 +15,7 @@ from mainspring.core.ids import EPOCH, KeySource
 from mainspring.core.limits import OVERLAP_QUEUE_MAX
 from mainspring.core.model import FINAL_STATES, Attempt, Entry, LoggedAttempt, Page, Run, RunState, Target
 from mainspring.core.seats import Seats
+from mainspring.core.webhooks_model import DisabledEndpoint
 from mainspring.store import rows
 from mainspring.store.db import Db, Row, Tx, again_after_collisions
 from mainspring.store.fanout import lanes_of
@@ -176,9 +177,11 @@ class RunStore:
         writing = self._horizon.writing(self._keys.next(now), now) if makes_runs else nullcontext()
         with writing:
             async with self._db.transaction("now" if makes_runs else "soon") as tx:
-                return await self._finish(tx, now, results)
+                fenced, off = await self._finish(tx, now, results)
+        self._gates.switched_off += off
+        return fenced
 
-    async def _finish(self, tx: Tx, now: int, results: Sequence[Result]) -> list[Result]:
+    async def _finish(self, tx: Tx, now: int, results: Sequence[Result]) -> tuple[list[Result], list[DisabledEndpoint]]:
         results = sorted(results, key=lambda result: result.claim.run_id)
         await tx.hold("hold_progress", [(one,) for one in {r.claim.schedule_id for r in results} if one is not None])
         await self._gates.hold(tx, results)
@@ -193,9 +196,10 @@ class RunStore:
         told = await self._announcer.of_runs(tx, kept)
         await self._settle(tx, now, [result for result in kept if result.state in FINAL_STATES])
         await self._follow_up(tx, now, [r.follow_up for r in kept if r.state == "failed" and r.follow_up])
-        told += await self._announcer.of_disabled(tx, now, await self._gates.settle(tx, now, kept))
+        off = await self._gates.settle(tx, now, kept)
+        told += await self._announcer.of_disabled(tx, now, off)
         await self._announcer.announce(tx, now, told)
-        return [result for result in ending if result.claim.run_id not in done]
+        return [result for result in ending if result.claim.run_id not in done], off
 
     async def _stopped(self, tx: Tx, results: Sequence[Result]) -> dict[int, str]:
         retrying = [(r.claim.run_id,) for r in results if r.state == "retrying" and r.claim.schedule_id is not None]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mainspring.core.agents_model import Ended
 from mainspring.core.changes import Change, ManualRun, NewKey, NewSchedule, Stale
 from mainspring.core.idempotency import Replay
 from mainspring.core.ids import KeySource
@@ -28,6 +29,7 @@ from mainspring.core.queue_model import (
     Settle,
     Settlement,
 )
+from mainspring.store.agents import AgentStore
 from mainspring.store.audit import AuditStore
 from mainspring.store.burials import DeadLetterStore
 from mainspring.store.credentials import CredentialStore
@@ -45,6 +47,8 @@ from mainspring.store.pushes import PushStore
 from mainspring.store.queues import QueueStore
 from mainspring.store.runs import RunStore
 from mainspring.store.schedules import ScheduleStore
+from mainspring.store.script_results import ScriptResultStore
+from mainspring.store.scripts import ScriptStore
 from mainspring.store.sqlite import SqliteDb
 from mainspring.store.subscriptions import SubscriptionStore
 from mainspring.store.tides import TideStore
@@ -74,6 +78,9 @@ class Store:
         self.crontabs = CrontabStore(db)
         self.crontab_results = CrontabResultStore(db)
         self.kv = KvStore(db)
+        self.agents = AgentStore(db, keys, horizon)
+        self.scripts = ScriptStore(db, keys)
+        self.script_results = ScriptResultStore(db, keys, horizon)
         self.audit = AuditStore(db)
         self.upkeep = UpkeepStore(db)
         self.queues = QueueStore(db, keys, announcer)
@@ -102,6 +109,10 @@ class Store:
         self.settle: Fold[Settle, Settlement | Replay | Stale] = Fold(
             lambda items: self.messages.settle(clock(), items)
         )
+        self.attach_agent: Fold[tuple[str, int], None] = Fold(
+            lambda items: self.agents.attach(clock(), self.node, items)
+        )
+        self.end_task: Fold[Ended, bool] = Fold(self.agents.end, lambda item: len(item.result or ""))
         self.redrive: Fold[Redrive, Redriven | Replay] = Fold(lambda items: self.dead_letters.redrive(clock(), items))
         self.subscribe: Fold[NewSubscription, Subscription | Replay | Stale] = Fold(
             lambda items: self.subscriptions.subscribe(clock(), items)

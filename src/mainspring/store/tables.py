@@ -48,10 +48,16 @@ COPIED = (
     "crontab_results",
     "kv_namespaces",
     "kv",
+    "scripts",
+    "script_results",
+    "agents",
+    "agent_reports",
+    "agent_tasks",
 )
 LEFT_OUT = {
     "migrations": "each database's own record of its own files",
     "nodes": "leases of processes that are gone",
+    "agent_sessions": "sockets of processes that are gone",
 }
 # What stays behind of a table that is copied.
 _WITHOUT = {"meta": f"name NOT IN ('{LEAVING}', '{ARRIVING}')"}

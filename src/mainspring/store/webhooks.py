@@ -18,6 +18,7 @@ from mainspring.core.webhooks_model import (
     DeliveryFilter,
     DeliveryPage,
     DeliveryWithAttempts,
+    DisabledEndpoint,
     Emission,
     Emitted,
     NewDelivery,
@@ -48,6 +49,11 @@ class DeliveryStore:
     async def turn(self, now: int) -> int:
         """Let deliveries through whose turn it is; ms until there may be more."""
         return await self._gates.turn(now)
+
+    def switched_off(self) -> list[DisabledEndpoint]:
+        """Endpoints that were switched off here since the last time this was asked."""
+        told, self._gates.switched_off = self._gates.switched_off, []
+        return told
 
     @again_after_collisions
     async def send(self, now: int, items: Sequence[NewDelivery]) -> Sequence[Delivery | Replay | Refused]:
@@ -271,8 +277,8 @@ def _no_such_endpoint() -> NotFound:
 def _where(project: str, wanted: DeliveryFilter) -> dict[str, Any]:
     return {
         "project": project,
-        "since": min(KEY_MAX, floor_of(wanted.since)),
-        "before": KEY_MAX if wanted.until is None else min(KEY_MAX, floor_of(wanted.until)),
+        "since": floor_of(wanted.since),
+        "before": KEY_MAX if wanted.until is None else floor_of(wanted.until),
         "event": wanted.event,
         "endpoint_id": wanted.endpoint_id or 0,
         "unreplayed": int(wanted.unreplayed),

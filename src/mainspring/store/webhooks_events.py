@@ -39,9 +39,9 @@ def filters_of(text: str) -> tuple[str, ...]:
 
 
 class Announcer:
-    """Tells endpoints. Who listens for what in a project is remembered, so that a project without endpoints costs a look
-    into a dictionary, and one with thousands no more than those that hear. A change made here is known at once; one made
-    by another node before anything is told, though whether there is anything to tell is known within a second."""
+    """Tells endpoints. Who listens for what in a project is remembered: a project without endpoints costs a look into a
+    dictionary, and one with thousands no more than those that hear. A change made here is known at once; one made by
+    another node before anything is told, though whether there is anything to tell is known within a second."""
 
     def __init__(self, db: Db, keys: KeySource, gates: Gates) -> None:
         self._db = db

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import pytest
 
 from doors.crontab.rig import results, work
-from doors.live import Live, serving
+from doors.jsonrpc.rig import result
+from doors.live import SUPER, Live, serving
 from store.making import driver
 
 NEW_YEAR = "0 0 9 1 1 *"
@@ -86,7 +87,17 @@ class Crontab:
         assert (await results(live, call, {"name": "a job", **fields}))[0]["err"] == ""
 
 
-DOORS: dict[str, Callable[[], Door]] = {"rest": Rest, "crontab": Crontab}
+class JsonRpc(Rest):
+    """Calls no URLs itself, but switches what does."""
+
+    async def switch(self, live: Live, on: bool) -> None:
+        assert await result(live, "crontab_set_enable", token=SUPER, name="a job", enable=on) == {
+            "success": True,
+            "enabled": on,
+        }
+
+
+DOORS: dict[str, Callable[[], Door]] = {"rest": Rest, "crontab": Crontab, "jsonrpc": JsonRpc}
 
 Act = Callable[[Door, Live], Awaitable[None]]
 

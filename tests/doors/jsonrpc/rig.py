@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from doors.live import Answer, Live
+from doors.live import SUPER, Answer, Live
 
 JSON = {"Content-Type": "application/json"}
 
@@ -61,3 +61,14 @@ async def talk(opened: aiohttp.ClientWebSocketResponse, body: Any) -> Any:
     """Send one message and read the next frame."""
     await opened.send_str(body if isinstance(body, str) else json.dumps(body))
     return await opened.receive_json(timeout=10)
+
+
+ONE, TWO = "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002"
+PING = {"agent": [[ONE, TWO], {"task": {"ping": "www.example.com"}}]}
+
+
+async def token(live: Live, *limits: Any, **more: Any) -> str:
+    """A new token with these limits."""
+    creation = {"token_limit": list(limits), **more}
+    made = await result(live, "token_create", father_token=SUPER, token_creation=creation)
+    return f"{made['key']}:{made['secret']}"

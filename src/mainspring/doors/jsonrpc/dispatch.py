@@ -22,6 +22,7 @@ from mainspring.doors.jsonrpc.protocol import (
     Single,
     batched,
     failed,
+    read,
     read_entry,
     succeeded,
 )
@@ -65,28 +66,33 @@ class Rpc:
         self._methods = methods
         self.dice = dice
 
-    async def answer(self, said: Single | Batch, session: Session | None) -> Answer:
-        """Carry out what was read, over a socket or (None) over HTTP; the entries of a batch in their order."""
+    async def answer(self, said: Single | Batch, session: Session | None, ip: str = "") -> Answer:
+        """Carry out what was read, over a socket or (None) over HTTP, from `ip`; the entries of a batch in their
+        order."""
         match said:
             case Batch(entries=entries):
                 answers = []
                 for at, entry in enumerate(entries, 1):
                     if at % TURN == 0:
                         await _turn()
-                    if one := await self._single(read_entry(entry), session):
+                    if one := await self._single(read_entry(entry), session, ip):
                         answers.append(one)
                 return Answer(batched(answers))
             case Fault(unreadable=unreadable):
-                return Answer(await self._single(said, session), unreadable)
+                return Answer(await self._single(said, session, ip), unreadable)
             case _:
-                return Answer(await self._single(said, session))
+                return Answer(await self._single(said, session, ip))
+
+    async def of_script(self, body: bytes) -> bytes:
+        """What a script asks: as over HTTP, from this machine."""
+        return (await self.answer(read(body), None)).body
 
     def waits(self, said: Single | Batch) -> bool:
         """Whether this is a call that may take long."""
         method = self._methods.get(said.method) if isinstance(said, Request) else None
         return method is not None and method.waits
 
-    async def _single(self, said: Single, session: Session | None) -> bytes:
+    async def _single(self, said: Single, session: Session | None, ip: str) -> bytes:
         """The answer to one call, empty for a notification."""
         if isinstance(said, Fault):
             return failed(said.id, said.error)
@@ -99,7 +105,7 @@ class Rpc:
         try:
             if method is None:
                 raise RpcError(METHOD_NOT_FOUND, "Method not found")
-            answer = succeeded(said.id, await self._carried_out(method, said, session))
+            answer = succeeded(said.id, await self._carried_out(method, said, session, ip))
         except Exception as error:  # noqa: BLE001  # a bug of ours must not reach the caller, and must be told
             shown = self._shown(error)
             if method is not None and method.errors_twice and shown.code > 0:
@@ -109,11 +115,11 @@ class Rpc:
         self._observe(name, status, (self._ticks() - started) // 1000)
         return answer
 
-    async def _carried_out(self, method: Method, said: Request, session: Session | None) -> Any:
+    async def _carried_out(self, method: Method, said: Request, session: Session | None, ip: str) -> Any:
         if method.over_socket and session is None:
             raise RpcError(INTERNAL, "Internal error")
         params = bind(method.params, said.params)
-        call = Call(self._core, self._clock(), params, self._credentials, self.dice, session)
+        call = Call(self._core, self._clock(), params, self._credentials, self.dice, session, ip)
         return await method.handler(call)
 
     def _shown(self, error: Exception) -> RpcError:

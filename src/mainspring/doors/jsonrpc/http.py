@@ -34,8 +34,13 @@ async def answer(rpc: Rpc, scope: Scope, receive: Receive, send: Send) -> None:
     if len(body) > RPC_BODY_BYTES_MAX:
         refused = failed(NULL, too_big(REQUEST_TOO_BIG, "Request is too big", RPC_BODY_BYTES_MAX))
         return await _send(scope, send, 413, _JSON, refused)
-    answered = await rpc.answer(read(body), None)
+    answered = await rpc.answer(read(body), None, ip_of(scope))
     return await _send(scope, send, 400 if answered.unreadable else 200, _JSON, answered.body)
+
+
+def ip_of(scope: Scope) -> str:
+    """The address that a request came from."""
+    return str(client[0]) if (client := scope.get("client")) else ""
 
 
 async def _body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes | None:

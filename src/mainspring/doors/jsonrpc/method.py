@@ -44,7 +44,8 @@ class Session(Protocol):
 
 
 class Call(msgspec.Struct, Generic[P], frozen=True):
-    """A call with its parameters. `session`: the socket that it came over, None over HTTP; `dice`: random bytes."""
+    """A call with its parameters. `session`: the socket that it came over, None over HTTP; `dice`: random bytes;
+    `ip`: where it came from."""
 
     core: Core
     now: int
@@ -52,6 +53,7 @@ class Call(msgspec.Struct, Generic[P], frozen=True):
     credentials: Credentials
     dice: Callable[[int], bytes]
     session: Session | None = None
+    ip: str = ""
 
     async def holder(self, token: str) -> Holder:
         """Who holds this token. Raises `RpcError`: 101 for one that has no known form, 102 for one nobody holds."""

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from mainspring.doors.jsonrpc import crontab_methods, kv_methods, result_methods, server_methods, token_methods
+from mainspring.doors.jsonrpc import (
+    agent_methods,
+    crontab_methods,
+    kv_methods,
+    result_methods,
+    scripts_methods,
+    scripts_result_methods,
+    server_methods,
+    task_methods,
+    token_methods,
+)
 from mainspring.doors.jsonrpc.method import Method
 
 METHODS: tuple[Method, ...] = (
@@ -10,6 +20,10 @@ METHODS: tuple[Method, ...] = (
     *result_methods.METHODS,
     *token_methods.METHODS,
     *kv_methods.METHODS,
+    *scripts_methods.METHODS,
+    *scripts_result_methods.METHODS,
+    *task_methods.METHODS,
+    *agent_methods.METHODS,
     *server_methods.METHODS,
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from mainspring import __version__
 from mainspring.doors.jsonrpc.errors import KINDS
 from mainspring.doors.jsonrpc.method import Method
 from mainspring.doors.jsonrpc.methods import METHODS
+from mainspring.doors.jsonrpc.parameters import shape_of
 
 _REF = "#/components/schemas/{name}"
 _PROTOCOL = {
@@ -27,11 +29,10 @@ Json = dict[str, Any]
 
 def document(root_path: str = "") -> Json:
     """The whole document; `root_path` is the prefix under which a proxy serves it."""
-    shown, schemas = msgspec.json.schema_components(
-        [kind for row in METHODS for kind in (row.params, row.result)], ref_template=_REF
-    )
-    params, results = shown[0::2], shown[1::2]
-    names = [one["$ref"].rpartition("/")[2] for one in params]
+    # Of the parameters field by field: a struct has no schema when a default of it is raw JSON.
+    fields = [field.type for row in METHODS for field in msgspec.structs.fields(row.params)]
+    shown, schemas = msgspec.json.schema_components([*fields, *(row.result for row in METHODS)], ref_template=_REF)
+    params, results = iter(shown), shown[len(fields) :]
     return {
         "openrpc": "1.3.2",
         "info": {
@@ -41,25 +42,23 @@ def document(root_path: str = "") -> Json:
             "license": {"name": "MIT"},
         },
         "servers": [{"name": "this server", "url": root_path or "/"}],
-        "methods": [
-            _method(row, schemas[name], result) for row, name, result in zip(METHODS, names, results, strict=True)
-        ],
+        "methods": [_method(row, params, result) for row, result in zip(METHODS, results, strict=True)],
         "components": {
-            "schemas": dict(sorted((name, one) for name, one in schemas.items() if name not in names)),
+            "schemas": dict(sorted(schemas.items())),
             "errors": {_name(code, message): {"code": code, "message": message} for code, message in _errors()},
         },
     }
 
 
-def _method(row: Method, schema: Json, result: Json) -> Json:
-    required = set(schema.get("required", ()))
+def _method(row: Method, params: Iterator[Json], result: Json) -> Json:
+    """One method; the schemas of its parameters are the next of `params`."""
     return {
         "name": row.name,
         "summary": row.summary,
         "paramStructure": "either",
         "params": [
-            {"name": name, "required": name in required, "schema": one}
-            for name, one in schema.get("properties", {}).items()
+            {"name": field.name, "required": field.required, "schema": next(params)}
+            for field in shape_of(row.params).fields
         ],
         "result": {"name": "result", "schema": result},
         "errors": [{"$ref": f"#/components/errors/{_name(code, message)}"} for code, message in _errors()],

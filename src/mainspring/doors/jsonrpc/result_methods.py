@@ -102,6 +102,8 @@ def _narrowed(asked: Asked, kind: str, value: Any) -> Asked:
         case "cron_name":
             if not isinstance(value, str):
                 raise Invalid("invalid type: cron_name expects a text")
+            if "\x00" in value:
+                return change(asked, impossible=True)
             return change(_only(asked, asked.cron_name, value), cron_name=value)
         case "run_time_from_to":
             if not isinstance(value, list) or len(value) != 2:

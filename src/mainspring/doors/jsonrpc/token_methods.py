@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 
 from mainspring.core import access, passwords, permissions
 from mainspring.core.access import DICE_BYTES, NewToken
+from mainspring.core.audit import PURPOSE, Note
 from mainspring.core.errors import Invalid
 from mainspring.core.model import Key
 from mainspring.core.permissions import Limit
@@ -16,7 +18,6 @@ from mainspring.doors.jsonrpc.credentials import Holder
 from mainspring.doors.jsonrpc.errors import denied, invalid_params, wrong
 from mainspring.doors.jsonrpc.method import Call, Method
 
-PAGE = 500
 NEW_PASSWORD_CHARS_MIN = 6
 
 Limits = Annotated[
@@ -158,20 +159,22 @@ async def create(call: Call[Create]) -> Pair:
     """A new token."""
     given = call.params.token_creation
     limits = _limits_of(given.token_limit)
-    await _super(call, call.params.father_token, "create new tokens")
+    holder = await _super(call, call.params.father_token, "create new tokens")
     if (given.username is None) != (given.password is None):
         raise wrong("parse", "Username and Password must be both provided or both absent")
     password = None if given.password is None else await _hashed(call, given.password)
     wanted = NewToken(limits, given.username, password, given.timestamp_from, given.timestamp_to)
-    return Pair(*await access.create(call.core, call.now, wanted, call.dice(DICE_BYTES)))
+    note = _note(call, holder, "token_create", given.username or "")
+    return Pair(*await access.create(call.core, call.now, wanted, call.dice(DICE_BYTES), note))
 
 
 async def edit(call: Call[Edit]) -> Edited:
     """Replace a token's limits."""
     limits = _limits_of(call.params.limit)
-    await _super(call, call.params.token, "edit tokens")
+    holder = await _super(call, call.params.token, "edit tokens")
     await _not_the_super(call, "edited")
-    found = await access.edit(call.core, call.params.target_token, limits)
+    note = _note(call, holder, "token_edit", call.params.target_token)
+    found = await access.edit(call.core, call.now, call.params.target_token, limits, note)
     call.credentials.forget()
     assert found.lookup is not None
     return Edited(success=True, id=found.number, token_key=found.lookup)
@@ -180,11 +183,11 @@ async def edit(call: Call[Edit]) -> Edited:
 async def delete(call: Call[Target]) -> Deleted:
     """Delete a token."""
     target = call.params.target_token
-    await _super(call, call.params.token, "delete tokens")
+    holder = await _super(call, call.params.token, "delete tokens")
     if not target:
         raise wrong("input", "target_token cannot be empty")
     await _not_the_super(call, "deleted")
-    found_by = await access.delete(call.core, target)
+    found_by = await access.delete(call.core, call.now, target, _note(call, holder, "token_delete", target))
     call.credentials.forget()
     return Deleted(message=f"Token {target} deleted successfully", rows_affected=1, matched_by=found_by)
 
@@ -192,29 +195,27 @@ async def delete(call: Call[Target]) -> Deleted:
 async def list_all_tokens(call: Call[Token]) -> All:
     """Every token, the super token too."""
     await _super(call, call.params.token, "list all tokens")
-    found: list[Key] = []
-    page: list[Key] = []
-    while not found or len(page) == PAGE:
-        page = await call.core.store.credentials.tokens(found[-1].number if found else 0, PAGE)
-        found += page
-    return All([_shown(one) for one in found])
+    return All([_shown(one) for one in await access.everything(call.core)])
 
 
 async def change_password(call: Call[NewPassword]) -> Said:
     """Give a token another password."""
     given = call.params
-    await _super(call, given.token, "change passwords")
+    holder = await _super(call, given.token, "change passwords")
     access.check_password(given.new_password, NEW_PASSWORD_CHARS_MIN)
-    await access.change_password(call.core, given.target_token, await _hashed(call, given.new_password))
+    password = await _hashed(call, given.new_password)
+    note = _note(call, holder, "token_change_password", given.target_token)
+    await access.change_password(call.core, call.now, given.target_token, password, note)
     call.credentials.forget()
     return Said(success=True, message="Password changed successfully")
 
 
 async def roll_token_secret(call: Call[Target]) -> Pair:
     """Give a token another secret; its key stays."""
-    await _super(call, call.params.token, "roll token secrets")
+    holder = await _super(call, call.params.token, "roll token secrets")
     await _not_the_super(call, "rolled")
-    pair = await access.roll(call.core, call.params.target_token, call.dice(DICE_BYTES))
+    note = _note(call, holder, "token_roll_token_secret", call.params.target_token)
+    pair = await access.roll(call.core, call.now, call.params.target_token, call.dice(DICE_BYTES), note)
     call.credentials.forget()
     return Pair(*pair)
 
@@ -235,6 +236,22 @@ async def _not_the_super(call: Call[Any], what: str) -> None:
 async def _hashed(call: Call[Any], password: str) -> bytes:
     access.check_password(password)
     return await asyncio.to_thread(passwords.hashed, password, call.dice(passwords.SALT_BYTES))
+
+
+def _note(call: Call[Any], holder: Holder, operation: str, target: str) -> Note:
+    """What the audit log says of a change."""
+    given = tuple(name for name in call.params.__struct_fields__ if getattr(call.params, name) is not None)
+    return Note(
+        project=holder.key.project,
+        key_id=holder.key.id,
+        shown=holder.key.shown,
+        ip=call.ip,
+        operation=f"rpc.{operation}",
+        fields=given,
+        request_id="",
+        object_of=lambda _: target,
+        mark=partial(call.core.vault.mark, purpose=PURPOSE),
+    )
 
 
 def _limits_of(given: list[Any]) -> tuple[Limit, ...]:

@@ -75,8 +75,9 @@ class _Calling:
 class Socket:
     """One connection, from its handshake to its end."""
 
-    def __init__(self, rpc: Rpc, send: Send) -> None:
+    def __init__(self, rpc: Rpc, send: Send, ip: str) -> None:
         self._rpc = rpc
+        self._ip = ip
         self._send = send
         self._room = asyncio.Semaphore(RPC_CALLS_PER_SOCKET)
         self._calls: set[asyncio.Task[None]] = set()
@@ -115,7 +116,7 @@ class Socket:
 
     async def _call(self, said: Single | Batch) -> None:
         calling = _Calling(self)
-        answered = await self._rpc.answer(said, calling)
+        answered = await self._rpc.answer(said, calling, self._ip)
         if answered.body:
             await self.send(answered.body)
         for stream in calling.opened:
@@ -125,9 +126,14 @@ class Socket:
         """A new subscription. Raises `RpcError` when there are too many."""
         if len(self.streams) >= RPC_SUBSCRIPTIONS_MAX:
             raise too_big(TOO_MANY_SUBSCRIPTIONS, "Too many subscriptions on the connection", RPC_SUBSCRIPTIONS_MAX)
-        number = int.from_bytes(self._rpc.dice(7)) >> (56 - ID_BITS)
+        number = self._number()
+        while number in self.streams:
+            number = self._number()
         stream = self.streams[number] = Stream(self, number, method, ended)
         return stream
+
+    def _number(self) -> int:
+        return int.from_bytes(self._rpc.dice(7)) >> (56 - ID_BITS)
 
     async def send(self, body: bytes) -> bool:
         """One message; False when the other side is gone."""

@@ -26,10 +26,12 @@ _PREFLIGHT: Sequence[Header] = (
 
 
 class Cors:
-    """An application around another one. `origins`: exact ones, `*`, or `loopback` for every port of this machine."""
+    """An application around another one. `origins`: exact ones, `*`, or `loopback` for every port of this machine;
+    `apart`: beginnings of paths whose answers say by themselves who may read them."""
 
-    def __init__(self, app: App, origins: Sequence[str]) -> None:
+    def __init__(self, app: App, origins: Sequence[str], apart: tuple[bytes, ...] = ()) -> None:
         self._app = app
+        self._apart = apart
         self._any = "*" in origins
         self._loopback = LOOPBACK in origins
         self._origins = {origin.rstrip("/").lower().encode() for origin in origins}
@@ -38,7 +40,7 @@ class Cors:
         """Answer preflights here; mark every other answer with who may read it."""
         headers = dict(scope["headers"]) if scope["type"] == "http" else {}
         origin = headers.get(b"origin")
-        if origin is None:
+        if origin is None or scope["raw_path"].startswith(self._apart):
             return await self._app(scope, receive, send)
         marks = [_VARY]
         if self._allows(origin):

@@ -23,6 +23,16 @@ _MAKERS = {
 }
 
 
+_RATE_HEADERS: Json = {
+    f"RateLimit-{name}": {"description": said, "schema": {"type": "integer", "minimum": 0}}
+    for name, said in (
+        ("Limit", "Requests that the key may make, where that is bounded."),
+        ("Remaining", "How many of them are left."),
+        ("Reset", "Seconds until all of them are there again."),
+    )
+}
+
+
 def document(root_path: str = "") -> Json:
     """The whole document; `root_path` is the prefix under which a proxy serves it."""
     schemas = Schemas(OPERATIONS, _REF)
@@ -183,6 +193,8 @@ def _refusals(operation: Operation) -> Iterator[tuple[str, str, Json]]:
         if status in (429, 503):
             seconds = {"type": "integer", "minimum": 1}
             shown["headers"] = {"Retry-After": {"description": "Seconds.", "schema": seconds}}
+        if status == 429:
+            shown["headers"] |= _RATE_HEADERS
         yield str(status), ".".join(code.lower() for code in codes), shown
 
 

@@ -2,6 +2,7 @@
 // whatever it can reach; then it spoils its own run. The server trusts nothing that it is told.
 const { stringify, parse } = JSON;
 const { apply } = Reflect;
+const { toWellFormed } = String.prototype;
 const Pledge = Promise;
 const { then: plainThen } = Promise.prototype;
 const then = (promise, fulfilled, rejected) => apply(plainThen, promise, [fulfilled, rejected]);
@@ -15,7 +16,16 @@ let logged = 0;
 const waiting = Object.create(null);
 let waitingCount = 0;
 
+// Halves of surrogate pairs mean nothing in UTF-8, so the server would not understand them.
+function whole(message) {
+  for (const name in message) {
+    if (typeof message[name] === "string") message[name] = apply(toWellFormed, message[name], []);
+  }
+  return message;
+}
+
 function say(message) {
+  whole(message);
   outbox += stringify(message) + "\n";
 }
 
@@ -25,7 +35,7 @@ function ask(kind, content) {
     const id = ++calls;
     waiting[id] = { __proto__: null, resolve, reject };
     waitingCount++;
-    say({ __proto__: null, kind, id, content });
+    say({ __proto__: null, kind, id, content: typeof content === "string" ? content : whole(content) });
   });
 }
 
@@ -34,8 +44,10 @@ function settle(answer) {
   if (asked === undefined) return;
   delete waiting[answer.id];
   waitingCount--;
-  if (answer.error === null) asked.resolve(answer.value);
-  else asked.reject(new (answer.kind === "fetch" ? TypeError : Error)(answer.error));
+  if (answer.error === null) return asked.resolve(answer.value);
+  const error = new (answer.kind === "fetch" ? TypeError : Error)(answer.error);
+  error.stack = "";
+  asked.reject(error);
 }
 
 function described(error) {

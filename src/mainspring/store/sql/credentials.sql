@@ -57,7 +57,7 @@ SELECT pg_advisory_xact_lock(19795, 2);
 -- A bootstrap key set by hand replaces the one before it, and may go by the names that one had.
 -- name: retire_bootstrap
 UPDATE credentials SET revoked_at = :now, lookup = NULL, username = NULL
-WHERE bootstrap = 1 AND kind = :kind AND digest <> :digest AND revoked_at IS NULL;
+WHERE bootstrap = 1 AND kind = :kind AND digest <> :digest AND revoked_at IS NULL RETURNING id;
 
 -- name: valid_bootstraps
 SELECT @key_columns FROM credentials

@@ -37,8 +37,9 @@ WHERE s.project = :project AND s.lane <> 'http' AND s.deleted_at IS NULL AND s.n
 ORDER BY s.number LIMIT :limit;
 
 -- name: known_agents
-SELECT DISTINCT a.uuid FROM schedule_agents AS a JOIN schedules AS s ON s.id = a.schedule_id
-WHERE s.deleted_at IS NULL ORDER BY a.uuid;
+SELECT uuid FROM agents UNION
+SELECT a.uuid FROM schedule_agents AS a JOIN schedules AS s ON s.id = a.schedule_id
+WHERE s.deleted_at IS NULL ORDER BY uuid;
 
 -- What became of each fire.
 
