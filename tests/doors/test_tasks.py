@@ -38,7 +38,7 @@ async def test_a_task_runs_once_and_shows_what_became_of_it(live: Live) -> None:
 
 
 async def test_a_task_that_fails_says_so(live: Live) -> None:
-    task = (await live.post(SCHEDULE, {"task": f"{live.url}/docs/no", "run_at": "2020-05-05T10:00:00Z", "retry": 1})).data
+    task = (await live.post(SCHEDULE, {"task": f"{live.url}/v1/no", "run_at": "2020-05-05T10:00:00Z", "retry": 1})).data
     path = f"/v1/scheduling/task/get/{task['task_id']}"
     await live.work()
     assert (await live.get(path)).data["state"] == "running"

@@ -16,6 +16,7 @@ import pytest
 
 from e2e.harness import KEY, ServerProcess, server, wait_for
 from e2e.nodes import environment
+from mainspring.store.sqlite import GROUPS
 from postgres import Postgres
 from sim.queue_ledger import present, wrong
 from sim.queue_traffic import LINE, PLAIN, RETRIES, Traffic, complaints
@@ -98,6 +99,7 @@ def on_sqlite(data: Path, load: tuple[float, int]) -> None:
         survive([process], load, random.randrange(1 << 32))
         assert process.stop() == 0
     connection = apsw.Connection(str(data / "mainspring.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.execute(GROUPS)
     audit(connection.execute)
     connection.close()
 

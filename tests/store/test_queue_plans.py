@@ -84,7 +84,7 @@ QUESTIONS: dict[str, tuple[dict[str, Any], Rows, str, int]] = {
     "join_groups": ({}, [(100, 7, 1, 1), (200, GROUP, 1, 1)], "", 3),
     "leave_groups": ({}, [(100, 7), (100, 8)], "message_groups USING PRIMARY KEY", 3),
     "drop_groups": ({}, [(100, 9), (100, 10)], "message_groups USING PRIMARY KEY", 3),
-    "take_blocked": ({}, [(100, GROUP), (100, 8)], "b USING PRIMARY KEY", 4),
+    "take_blocked": ({}, [(100, GROUP), (100, 8)], "l USING PRIMARY KEY", 6),
     "find_dedup": ({}, [(1, b"1"), (2, b"2")], "d USING PRIMARY KEY", 2),
     "prune_dedup": ({"before": START, "limit": 20}, [], "dedup USING COVERING INDEX dedup_age", 1),
     "find_receives": ({"now": START}, [(1, 7, "1")], "r USING PRIMARY KEY", 2),

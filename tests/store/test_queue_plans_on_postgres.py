@@ -63,7 +63,7 @@ QUESTIONS = {
     "join_groups": ["message_groups_pkey"],
     "leave_groups": ["message_groups_pkey"],
     "drop_groups": ["message_groups_pkey"],
-    "take_blocked": ["blocked_pkey"],
+    "take_blocked": ["blocked_by_group"],
     "find_dedup": ["dedup_pkey"],
     "prune_dedup": ["dedup_age"],
     "find_receives": ["receives_pkey"],
@@ -80,7 +80,7 @@ QUESTIONS = {
     "delete_dead": ["dead_pkey"],
     "move_messages": ["messages_pkey"],
     "empty_ready": ["ready_pkey"],
-    "empty_blocked": ["blocked_(?:pkey|by_id)"],
+    "empty_blocked": ["blocked_(?:pkey|by_id|by_group)"],
 }
 ARBITERS = {"add_counts", "join_groups"}
 

@@ -10,6 +10,7 @@ import apsw
 import pytest
 
 from mainspring.core.queue_model import Message
+from mainspring.store.sqlite import GROUPS
 from mainspring.store.store import open_sqlite
 from sim.queue_ledger import wrong
 from store.making import Clock
@@ -65,6 +66,7 @@ async def left_after(disk: Disk, at: int, dice: random.Random, folder: Path) -> 
     disk.after_cut(at, dice, folder)
     connection = apsw.Connection(str(folder / "m.db"))
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    connection.execute(GROUPS)
 
     async def ask(text: str) -> list[tuple[int, ...]]:
         return list(connection.execute(text))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mainspring.core import cron_types
 from mainspring.core.agents import kind_of, task_of
@@ -26,7 +26,7 @@ from mainspring.store import rows
 from mainspring.store.db import Db, Row, Tx, again_after_collisions
 from mainspring.store.horizon import Horizon
 
-BATCH = 500
+BATCH = 1_000
 _HIDDEN = 3
 
 
@@ -130,7 +130,10 @@ class AgentStore:
         claimed = await tx.many("claim_runs", found, now=now, lease_until=lease_until, node=node)
         claims = {row[0]: rows.claim(row, now) for row in claimed}
         described = await tx.fetch_in("describe_agent_runs", [(run_id,) for run_id in claims])
-        taken = {row[0]: _delivery(claims[row[0]], row) for row in described}
+        shared = sorted({claims[row[0]].target_id for row in described if row[4] is None})
+        payloads = await tx.fetch_in("payloads_of", [(target_id,) for target_id in shared])
+        tasks = {target_id: task_of(payload or b"") for target_id, payload in payloads}
+        taken = {row[0]: _delivery(claims[row[0]], row, tasks) for row in described}
         return [taken[run_id] for (run_id,) in found if run_id in taken]
 
     @again_after_collisions
@@ -202,10 +205,10 @@ async def _with_tasks(tx: Tx, taken: list[Delivery], token: Callable[[], str]) -
     return [numbered.get(one.claim.run_id, one) for one in taken]
 
 
-def _delivery(claim: Claim, row: Row) -> Delivery:
-    _, uuid, payload, cron_id, cron_name, number, token, task, success = row
+def _delivery(claim: Claim, row: Row, tasks: Mapping[int, str | None]) -> Delivery:
+    _, uuid, cron_id, cron_name, number, token, task, success = row
     if task is None:
-        task = task_of(payload or b"")
+        task = tasks[claim.target_id]
     return Delivery(claim, uuid, number, token, task or "", success is not None, cron_id, cron_name)
 
 

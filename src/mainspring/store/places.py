@@ -249,6 +249,7 @@ class PostgresPlace:
             if table in names:
                 largest = f'(SELECT max("{column}") FROM "{table}")'  # noqa: S608  # catalogue names
                 await self._connection.execute(f"SELECT setval('{sequence}', {largest})")
+        await self._ask("make_groups")
         # A server that starts at once would plan for empty tables.
         await self._connection.execute("ANALYZE " + ", ".join(f'"{name}"' for name in names))
 

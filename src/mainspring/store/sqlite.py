@@ -41,6 +41,34 @@ PRAGMA journal_size_limit = 67108864;
 """
 
 
+# FIFO groups, in memory: who is next in each, and how many wait. Group keys are hashes, so on disk every message would
+# dirty three pages of its own (measured: 100,000 groups were consumed at a third of the pace of plain messages). As
+# temporary tables they are rolled back with the rest; `message_groups` hides the one of the schema, which stays empty.
+GROUPS = """
+CREATE TEMP TABLE message_groups (
+  generation INTEGER NOT NULL, group_key INTEGER NOT NULL, tail INTEGER NOT NULL, waiting INTEGER NOT NULL,
+  PRIMARY KEY (generation, group_key)) STRICT, WITHOUT ROWID;
+CREATE TEMP TABLE line (
+  generation INTEGER NOT NULL, group_key INTEGER NOT NULL, place INTEGER NOT NULL, id INTEGER NOT NULL,
+  PRIMARY KEY (generation, group_key, place)) STRICT, WITHOUT ROWID;
+INSERT INTO line SELECT generation, group_key, place, id FROM blocked;
+INSERT INTO message_groups
+  SELECT generation, group_key, max(place), sum(waits) FROM (
+    SELECT generation, group_key, 0 AS place, 0 AS waits FROM ready
+    WHERE generation IN (SELECT generation FROM queues WHERE type = 'fifo') AND group_key IS NOT NULL
+    UNION ALL SELECT generation, group_key, 0, 0 FROM leased WHERE group_key IS NOT NULL
+    UNION ALL SELECT generation, group_key, 0, 0 FROM postponed WHERE group_key IS NOT NULL
+    UNION ALL SELECT generation, group_key, place, 1 FROM blocked)
+  GROUP BY generation, group_key;
+CREATE TEMP TRIGGER join_line AFTER INSERT ON blocked BEGIN
+  INSERT INTO line (generation, group_key, place, id) VALUES (NEW.generation, NEW.group_key, NEW.place, NEW.id);
+END;
+CREATE TEMP TRIGGER leave_line AFTER DELETE ON blocked BEGIN
+  DELETE FROM line WHERE generation = OLD.generation AND group_key = OLD.group_key AND place = OLD.place;
+END;
+"""
+
+
 class FileLock:
     """Keeps a second process off the database file, for as long as this one lives."""
 
@@ -165,6 +193,10 @@ class SqliteDb:
     def connection(self) -> apsw.Connection:
         """The write connection, for migrations and backups."""
         return self._writer
+
+    def recall_groups(self) -> None:
+        """Make what is kept in memory of FIFO groups, from the messages that are there."""
+        self._writer.execute(GROUPS)
 
     def sync_aside(self) -> None:
         """From now on commits are made durable by a helper process instead of on the event loop."""

@@ -179,6 +179,7 @@ async def open_sqlite(
             # Aside, for it may take long, and the process is to answer meanwhile that it is alive.
             await asyncio.to_thread(migrate, db.connection, path, clock(), say)
         await refuse_moved(db, path)
+        await asyncio.to_thread(db.recall_groups)
         [(largest,)] = await db.read("largest_key")
         if sync_aside:
             db.sync_aside()

@@ -33,7 +33,6 @@ COPIED = (
     "leased",
     "postponed",
     "blocked",
-    "message_groups",
     "queue_counts",
     "dead",
     "dedup",
@@ -56,6 +55,7 @@ COPIED = (
 )
 LEFT_OUT = {
     "migrations": "each database's own record of its own files",
+    "message_groups": "made anew from the messages; the embedded store keeps them in memory",
     "nodes": "leases of processes that are gone",
     "agent_sessions": "sockets of processes that are gone",
 }

@@ -71,9 +71,14 @@ FOR UPDATE OF r SKIP LOCKED;
 
 -- name: describe_agent_runs
 WITH @rows(v: id bigint)
-SELECT r.id, substr(r.lane, 7), t.payload, s.number, s.name, a.number, a.token, a.task, a.success
-FROM v JOIN runs AS r ON r.id = v.id JOIN targets AS t ON t.id = r.target_id
+SELECT r.id, substr(r.lane, 7), s.number, s.name, a.number, a.token, a.task, a.success
+FROM v JOIN runs AS r ON r.id = v.id
 LEFT JOIN schedules AS s ON s.id = r.schedule_id LEFT JOIN agent_tasks AS a ON a.run_id = r.id;
+
+-- Apart from the runs, many of which have the same one: for a thousand agents it names a thousand.
+-- name: payloads_of
+WITH @rows(v: id bigint)
+SELECT t.id, t.payload FROM v JOIN targets AS t ON t.id = v.id;
 
 -- name: insert_agent_tasks
 WITH @rows(v: number bigint, run_id bigint, uuid text, token text, cron_source text, kind text, task text, ended_at bigint)

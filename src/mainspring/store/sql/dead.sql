@@ -85,8 +85,8 @@ RETURNING id, generation, rank, attempt, failures, group_key;
 
 -- name: take_out_blocked
 WITH @rows(v: generation bigint, id bigint)
-DELETE FROM blocked WHERE (generation, group_key, place) IN (
-  SELECT b.generation, b.group_key, b.place FROM v JOIN blocked AS b ON b.id = v.id AND b.generation = v.generation)
+DELETE FROM blocked WHERE (generation, place, id) IN (
+  SELECT b.generation, b.place, b.id FROM v JOIN blocked AS b ON b.id = v.id AND b.generation = v.generation)
 RETURNING id, generation, rank, attempt, failures, group_key;
 
 -- The first of each rank are the oldest: what has outlived the queue's retention is among them. Dead letters have

@@ -69,8 +69,15 @@ RETURNING message_groups.generation, message_groups.group_key, message_groups.wa
 WITH @rows(v: generation bigint, group_key bigint)
 DELETE FROM message_groups WHERE (generation, group_key) IN (SELECT generation, group_key FROM v);
 
+-- name: take_blocked [sqlite]
+WITH @rows(v: generation bigint, group_key bigint)
+DELETE FROM blocked WHERE (generation, place, id) IN (
+  SELECT l.generation, l.place, l.id FROM v JOIN line AS l ON l.generation = v.generation AND l.group_key = v.group_key
+   AND l.place = (SELECT min(m.place) FROM line AS m WHERE m.generation = v.generation AND m.group_key = v.group_key))
+RETURNING id, generation, rank, attempt, failures, group_key, visible_at;
+
 -- The groups' rows are held.
--- name: take_blocked
+-- name: take_blocked [postgres]
 WITH @rows(v: generation bigint, group_key bigint)
 DELETE FROM blocked WHERE (generation, group_key, place) IN (
   SELECT v.generation, v.group_key,

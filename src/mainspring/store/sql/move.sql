@@ -32,3 +32,14 @@ SELECT pg_try_advisory_lock(19795, 4);
 
 -- name: delete_meta
 DELETE FROM meta WHERE name = :name;
+
+-- FIFO groups are not copied: each database keeps them in its own way, and they follow from the messages.
+-- name: make_groups [postgres only]
+INSERT INTO message_groups (generation, group_key, tail, waiting)
+SELECT generation, group_key, max(place), CAST(sum(waits) AS bigint) FROM (
+  SELECT generation, group_key, 0 AS place, 0 AS waits FROM ready WHERE group_key IS NOT NULL
+  UNION ALL SELECT generation, group_key, 0, 0 FROM leased WHERE group_key IS NOT NULL
+  UNION ALL SELECT generation, group_key, 0, 0 FROM postponed WHERE group_key IS NOT NULL
+  UNION ALL SELECT generation, group_key, place, 1 FROM blocked) AS everywhere
+GROUP BY generation, group_key
+ON CONFLICT (generation, group_key) DO UPDATE SET tail = excluded.tail, waiting = excluded.waiting;

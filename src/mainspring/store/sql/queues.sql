@@ -136,8 +136,8 @@ DELETE FROM ready WHERE ctid = ANY (ARRAY(SELECT ctid FROM ready WHERE generatio
 RETURNING id;
 
 -- name: empty_blocked [sqlite]
-DELETE FROM blocked WHERE (generation, group_key, place) IN (
-  SELECT generation, group_key, place FROM blocked WHERE generation = :generation LIMIT :limit)
+DELETE FROM blocked WHERE (generation, place, id) IN (
+  SELECT generation, place, id FROM blocked WHERE generation = :generation LIMIT :limit)
 RETURNING id;
 
 -- name: empty_blocked [postgres]

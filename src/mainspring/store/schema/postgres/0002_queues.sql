@@ -112,7 +112,7 @@ CREATE TABLE blocked (
   attempt    bigint NOT NULL,
   failures   bigint NOT NULL,
   visible_at bigint,
-  PRIMARY KEY (generation, group_key, place)
+  PRIMARY KEY (generation, place, id)
 ) WITH (
   fillfactor = 70,
   autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0,
@@ -120,6 +120,8 @@ CREATE TABLE blocked (
   autovacuum_analyze_scale_factor = 0.1, autovacuum_analyze_threshold = 5000
 );
 
+-- Who is next in a group. (The embedded store keeps that in memory.)
+CREATE INDEX blocked_by_group ON blocked (generation, group_key, place);
 CREATE INDEX blocked_by_id ON blocked (generation, id);
 CREATE INDEX blocked_until ON blocked (generation, visible_at) WHERE visible_at IS NOT NULL;
 

@@ -84,6 +84,8 @@ CREATE TABLE postponed (
 ) STRICT, WITHOUT ROWID;
 
 -- The messages of FIFO groups that have another before them. `place` orders a group: a redriven message comes last.
+-- Here they are in the order in which they came, so that each lands on the page of the one before; who is next in a
+-- group is kept in memory (sqlite.py).
 CREATE TABLE blocked (
   generation INTEGER NOT NULL,
   group_key  INTEGER NOT NULL,
@@ -93,7 +95,7 @@ CREATE TABLE blocked (
   attempt    INTEGER NOT NULL,
   failures   INTEGER NOT NULL,
   visible_at INTEGER,
-  PRIMARY KEY (generation, group_key, place)
+  PRIMARY KEY (generation, place, id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX blocked_by_id ON blocked (generation, id);
