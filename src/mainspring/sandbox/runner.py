@@ -54,6 +54,8 @@ class ProcessSandbox:
         self._clock = clock
         self._active: dict[str, tuple[int, int]] = {}
         self._checking = asyncio.Semaphore(_CHECKS)
+        # A start holds up the event loop for some 10 ms; several of them let others have a turn in between.
+        self._starting = asyncio.Lock()
 
     async def run(self, job: ScriptJob, inline: InlineCall) -> ScriptEnd:
         """Run a script to its end, or to its limit. Only cancellation raises; its process never outlives this."""
@@ -67,7 +69,7 @@ class ProcessSandbox:
         first = _first_line(job.source, job.limits, order)
         self._active[job.name] = self._count(job.name) + 1, self._clock()
         try:
-            return await _Run(self._sender, self._rpc, inline, job.limits).go(first)
+            return await _Run(self._sender, self._rpc, inline, job.limits, self._starting).go(first)
         finally:
             if (left := self._count(job.name) - 1) > 0:
                 self._active[job.name] = left, self._active[job.name][1]
@@ -85,7 +87,7 @@ class ProcessSandbox:
         """What is wrong with a script, without running any of it; None when it compiles."""
         limits = ScriptLimits(run_ms=_CHECK_MS)
         async with self._checking:
-            run = _Run(self._sender, self._rpc, _no_inline, limits)
+            run = _Run(self._sender, self._rpc, _no_inline, limits, self._starting)
             ended = await run.go(_first_line(source, limits, None))
         return ended.error or None
 
@@ -111,8 +113,11 @@ async def _no_inline(_name: str, _params: bytes, _ms: int) -> bytes:
 class _Run:
     """One run: its process, what it has asked for, and what it has printed."""
 
-    def __init__(self, sender: Sender, rpc: Rpc, inline: InlineCall, limits: ScriptLimits) -> None:
+    def __init__(
+        self, sender: Sender, rpc: Rpc, inline: InlineCall, limits: ScriptLimits, starting: asyncio.Lock
+    ) -> None:
         self._sender = sender
+        self._starting = starting
         self._rpc = rpc
         self._inline = inline
         self._limits = limits
@@ -126,7 +131,7 @@ class _Run:
 
     async def go(self, first: bytes) -> ScriptEnd:
         """From the start of the process to its end."""
-        starting = self._loop.create_task(Child.start())
+        starting = self._loop.create_task(self._start())
         deadline = asyncio.timeout_at(self._until)
         begun, error = False, None
         try:
@@ -152,6 +157,10 @@ class _Run:
             await _certainly(_killed(starting))
             await asyncio.gather(*self._asked, return_exceptions=True)
         return self._ended(error=error)
+
+    async def _start(self) -> Child:
+        async with self._starting:
+            return await Child.start()
 
     async def _listen(self, child: Child) -> ScriptEnd:
         while (line := await child.read()) is not None:
