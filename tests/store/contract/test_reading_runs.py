@@ -96,3 +96,11 @@ async def test_a_run_is_seen_by_its_own_project_alone(store: Store) -> None:
     assert await store.runs.get(PROJECT, run.id) == (run, [])
     assert await store.runs.get("other", run.id) is None
     assert await store.runs.get(PROJECT, run.id + 1) is None
+
+
+async def test_jobs_of_agents_are_in_the_list_of_their_schedule_and_not_in_that_of_all(store: Store) -> None:
+    entry = await create(store, START, schedule(lane="agent:0b3c"))
+    await fire(store, START)
+    assert len(await runs_of(store, entry)) == 1
+    assert await listed(store) == []
+    assert await listed(store, state="failed") == []

@@ -186,14 +186,14 @@ ORDER BY r.scheduled_for DESC, r.id DESC LIMIT :limit;
 -- name: page_runs
 SELECT @run_columns FROM runs AS r
 WHERE r.project = :project AND r.kind IN ('cron', 'task') AND r.id < :before AND r.id >= :since
-  AND (r.state = :state OR :state IS NULL)
+  AND (r.state = :state OR :state IS NULL) AND substr(r.lane, 1, 6) <> 'agent:'
 ORDER BY r.id DESC LIMIT :limit;
 
 -- Few among many: by their own index.
 -- name: page_failed_runs
 SELECT @run_columns FROM runs AS r
 WHERE r.project = :project AND r.state = 'failed' AND r.kind IN ('cron', 'task')
-  AND r.id < :before AND r.id >= :since
+  AND r.id < :before AND r.id >= :since AND substr(r.lane, 1, 6) <> 'agent:'
 ORDER BY r.id DESC LIMIT :limit;
 
 -- name: page_occurrence_runs
