@@ -19,7 +19,7 @@ import importlib.util, json, os, sys
 spec = importlib.util.spec_from_file_location("child", sys.argv[1])
 child = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(child)
-import socket
+import ctypes, socket
 child.give_up({"cpu_s": 1, "heap": 8 << 20})
 def tried(what):
     try:
@@ -36,6 +36,7 @@ print(json.dumps({
     "signal": tried(lambda: os.kill(os.getppid(), 0)),
     "root": tried(lambda: os.setuid(0)),
     "environment": dict(os.environ),
+    "no new rights": ctypes.CDLL(None).prctl(39, 0, 0, 0, 0),
 }), flush=True)
 if len(sys.argv) > 2:
     while True:
@@ -78,6 +79,10 @@ def test_it_cannot_end_the_server_if_that_runs_as_another_user() -> None:
 
 def test_it_sees_no_environment() -> None:
     assert json.loads(taken_over().stdout)["environment"].keys() <= {"LC_CTYPE"}
+
+
+def test_no_program_gives_it_rights() -> None:
+    assert json.loads(taken_over().stdout)["no new rights"] == 1
 
 
 def test_without_a_server_it_ends_by_its_share_of_cpu() -> None:

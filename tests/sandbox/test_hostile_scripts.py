@@ -139,13 +139,12 @@ async def test_many_hostile_scripts_at_once_hold_nobody_up(sandbox: Rig) -> None
     assert watch.longest < idle.longest + 0.1
 
 
-async def test_many_starts_at_once_let_others_have_their_turn(sandbox: Rig) -> None:
+async def test_many_starts_at_once_hold_nobody_up(sandbox: Rig) -> None:
     with Watch() as single:
-        for _ in range(8):
-            await sandbox.of("return 1;")
+        await sandbox.of("return 1;")
     with Watch() as burst:
         await asyncio.gather(*(sandbox.of("return 1;") for _ in range(16)))
-    assert burst.longest < 4 * single.longest
+    assert burst.longest < single.longest + 0.1
 
 
 async def test_what_a_script_prints_is_cut_off(sandbox: Rig) -> None:

@@ -7,6 +7,8 @@ import contextlib
 import importlib.util
 import os
 import signal
+import socket
+import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -30,47 +32,69 @@ def _command() -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", "-B", "-X", "utf8", str(_HERE / "child.py"), engine.origin, *web)
 
 
-class Child:
-    """One process in a session of its own, with an empty environment and no descriptor but its two pipes."""
+# Started by vfork, a process holds up all threads of this one until it has loaded its program, on a busy machine some
+# 300 ms (measured); started by fork, only the one that starts it.
+subprocess._USE_VFORK = False  # type: ignore[misc]  # the documented way, though declared final
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
+
+def _spawned() -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """A process in a session of its own, with an empty environment and no descriptor but its end of a socket pair; and
+    our end. A pair and not two pipes: uvloop closes the descriptor of a pipe twice, the second time perhaps that of
+    another thread."""
+    ours, theirs = socket.socketpair()
+    try:
+        process = subprocess.Popen(
+            _command(),
+            bufsize=0,
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
+            stderr=subprocess.DEVNULL,
+            env={},
+            cwd="/",
+            start_new_session=True,
+        )
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return process, ours
+
+
+class Child:
+    """One process, and the socket to it."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self._process = process
-        self._stdin = process.stdin
-        self._stdout = process.stdout
+        self._reader = reader
+        self._writer = writer
         self._heard = 0
 
     @classmethod
     async def start(cls) -> Child:
-        """Start it. Raises `OSError` when the machine has no room for one."""
-        return cls(
-            await asyncio.create_subprocess_exec(
-                *_command(),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                limit=SCRIPT_LINE_BYTES_MAX,
-                env={},
-                cwd="/",
-                start_new_session=True,
-            )
-        )
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+        """Start it, in a thread: nobody else waits. Raises `OSError` when the machine has no room for one."""
+        process, ours = await asyncio.to_thread(_spawned)
+        try:
+            ours.setblocking(False)
+            return cls(process, *await asyncio.open_unix_connection(sock=ours, limit=SCRIPT_LINE_BYTES_MAX))
+        except BaseException:
+            process.kill()
+            process.wait()
+            ours.close()
+            raise
 
     async def write(self, line: bytes) -> None:
         """Say one line; returns when there is room for more, also if nobody listens any longer."""
         with contextlib.suppress(ConnectionError, RuntimeError):
-            self._stdin.write(line)
-            await self._stdin.drain()
+            self._writer.write(line)
+            await self._writer.drain()
 
     async def read(self) -> bytes | None:
         """The next line, None when there are no more. Raises `TooMuch`."""
         try:
-            line = await self._stdout.readuntil(b"\n")
+            line = await self._reader.readuntil(b"\n")
         except asyncio.LimitOverrunError:
             raise TooMuch from None
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -82,7 +106,8 @@ class Child:
 
     async def kill(self) -> int:
         """Kill it and whatever is in its session; its exit status once it is gone."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._stdin.close()
-        return await self._process.wait()
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._writer.transport.abort()
+        return await asyncio.to_thread(self._process.wait)

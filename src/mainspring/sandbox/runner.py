@@ -54,7 +54,7 @@ class ProcessSandbox:
         self._clock = clock
         self._active: dict[str, tuple[int, int]] = {}
         self._checking = asyncio.Semaphore(_CHECKS)
-        # A start holds up the event loop for some 10 ms; several of them let others have a turn in between.
+        # A start may hold up the event loop for some ms; several of them let others have a turn in between.
         self._starting = asyncio.Lock()
 
     async def run(self, job: ScriptJob, inline: InlineCall) -> ScriptEnd:
@@ -152,15 +152,20 @@ class _Run:
         except OSError as failed:
             error = f"no process could be started: {failed.strerror}"
         finally:
-            for task in self._asked:
-                task.cancel()
-            await _certainly(_killed(starting))
-            await asyncio.gather(*self._asked, return_exceptions=True)
+            await _certainly(self._clear_up(starting))
         return self._ended(error=error)
 
     async def _start(self) -> Child:
         async with self._starting:
             return await Child.start()
+
+    async def _clear_up(self, starting: asyncio.Task[Child]) -> None:
+        """No process is left, nor anything that it has asked for."""
+        for task in self._asked:
+            task.cancel()
+        with contextlib.suppress(OSError):
+            await (await starting).kill()
+        await asyncio.gather(*self._asked, return_exceptions=True)
 
     async def _listen(self, child: Child) -> ScriptEnd:
         while (line := await child.read()) is not None:
@@ -235,17 +240,14 @@ class _Run:
         return max(1, int((self._until - self._loop.time()) * SECOND))
 
 
-async def _killed(starting: asyncio.Task[Child]) -> None:
-    with contextlib.suppress(OSError):
-        await (await starting).kill()
-
-
 async def _certainly(ending: Awaitable[object]) -> None:
-    """Also when this is cancelled meanwhile: the process is killed at once, but waited for."""
+    """To its end, however often this is cancelled meanwhile."""
     task = asyncio.ensure_future(ending)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        raise
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError

@@ -17,7 +17,7 @@ from doors.jsonrpc.rig import result
 from doors.jsonrpc.scripting import ECHO, Scripted, scripted
 from doors.live import SUPER, Clock
 from mainspring.core.events import ScriptPrinted
-from mainspring.core.limits import DAY, LEASE, SCRIPT_SEATS, SECOND
+from mainspring.core.limits import DAY, HOUR, LEASE, SCRIPT_SEATS, SECOND
 from mainspring.loops.dispatcher import Dispatcher
 from mainspring.loops.janitor import Janitor
 from mainspring.loops.scripts import ScriptRunner
@@ -27,7 +27,7 @@ from mainspring.store.shared import open_postgres
 from postgres import Postgres
 
 CRON = "export default { onCron: (params, env, ctx) => ({ params, env, as: ctx.runType }) }"
-EVERY_5_S = "*/5 * * * * *"
+HOURLY = "0 0 * * * *"
 LOST = "JavaScript runtime execution failed: interrupted"
 
 
@@ -48,8 +48,8 @@ async def both(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 async def fired(server: Scripted, name: str, params: Any = None) -> dict[str, Any]:
     """A crontab for a script, fired once; what it says of that."""
     job = {"server": {"js_worker": [name, params]}}
-    await server.ask("crontab_create", name=f"cron_{name}", cron_expression=EVERY_5_S, cron_type=job)
-    await server.work(6 * SECOND)
+    await server.ask("crontab_create", name=f"cron_{name}", cron_expression=HOURLY, cron_type=job)
+    await server.work(HOUR)
     [found] = await server.ask("crontab-result_query", query={"condition": [{"cron_name": f"cron_{name}"}]})
     return dict(found)
 
