@@ -105,10 +105,10 @@ def test_the_commands_for_the_store_know_that_it_is_shared(url: str, tmp_path: P
             check=False,
         )
 
-    names = [f"{one.number:04d} {one.name}\n" for one in migrations("postgres")]
-    assert run("migrate", "--dry-run").stdout == "".join(f"would apply: {name}" for name in names)
-    told = [f"{word}: {name}" for word in ("migrating", "applied") for name in names]
-    assert run("migrate").stdout == "".join(told)
+    names = [f"{one.number:04d} {one.name}" for one in migrations("postgres")]
+    assert run("migrate", "--dry-run").stdout == f"would apply: {', '.join(names)}\n"
+    said = "".join(f"migrating: {name}\n" for name in names)
+    assert run("migrate").stdout == f"{said}applied: {', '.join(names)}\n"
     assert run("migrate").stdout == "the schema is up to date\n"
     doctor = run("doctor")
     assert doctor.returncode == 0, doctor.stdout
