@@ -70,23 +70,23 @@ export interface Capabilities {
   "account.audit.list": Row<account.AuditQuery, Page<account.AuditRecord>>;
   activate: Row<account.ActivateFields, account.Activation>;
 
-  "webhook.send": Row<webhooks.SendOptions, webhooks.DeliverySent>;
-  "webhook.get": Row<ById, webhooks.DeliveryRecord>;
+  "webhook.send": Row<webhooks.SendOptions, webhooks.DeliveryAccepted>;
+  "webhook.get": Row<ById, webhooks.DeliveryWithAttempts>;
   "webhook.list": Row<webhooks.DeliveriesQuery, Page<webhooks.DeliveryRecord>>;
-  "webhook.attempts": Row<ById, { items: webhooks.DeliveryAttempt[] }>;
-  "webhook.replay": Row<ById & Once, webhooks.DeliverySent>;
-  "webhook.replay_many": Row<webhooks.ReplayFields, { count: number }>;
-  "webhook.cancel": Row<ById & Once, webhooks.DeliveryRecord>;
-  "webhook.emit": Row<webhooks.EmitOptions, { id: string; event: string }>;
-  "account.webhooks.register": Row<webhooks.EndpointOptions, webhooks.EndpointCreated>;
+  "webhook.attempts": Row<ById, webhooks.DeliveryAttempts>;
+  "webhook.replay": Row<ById & webhooks.ReplayFields, webhooks.DeliveryAccepted>;
+  "webhook.replay_many": Row<webhooks.ReplayManyFields, webhooks.Replays>;
+  "webhook.cancel": Row<ById & Once, webhooks.DeliveryAccepted>;
+  "webhook.emit": Row<webhooks.EmitOptions, webhooks.EventEmitted>;
+  "account.webhooks.register": Row<webhooks.EndpointOptions, webhooks.EndpointWithSecret>;
   "account.webhooks.list": Row<PageQuery, Page<webhooks.EndpointRecord>>;
   "account.webhooks.get": Row<ById, webhooks.EndpointRecord>;
   "account.webhooks.update": Row<ById & webhooks.EndpointFields, webhooks.EndpointRecord>;
-  "account.webhooks.delete": Row<ById & Once, { id: string; deleted: boolean }>;
-  "account.webhooks.test": Row<ById & Once, webhooks.DeliverySent>;
-  "account.webhooks.rotate": Row<ById & webhooks.RotateSecretFields, webhooks.EndpointCreated>;
-  "account.webhooks.recover": Row<ById & webhooks.RecoverFields, { count: number }>;
-  "account.webhooks.deliveries": Row<ById & PageQuery, webhooks.DeliveryLog>;
+  "account.webhooks.delete": Row<ById & Once, webhooks.EndpointDeleted>;
+  "account.webhooks.test": Row<ById & Once, webhooks.EventEmitted>;
+  "account.webhooks.rotate": Row<ById & webhooks.RotateSecretFields, webhooks.EndpointWithSecret>;
+  "account.webhooks.recover": Row<ById & webhooks.RecoverOptions, webhooks.Replays>;
+  "account.webhooks.deliveries": Row<ById & webhooks.DeliveriesOfQuery, webhooks.EndpointDeliveries>;
 
   "discovery.list": Row<Nothing, discovery.Discovered>;
   "discovery.get": Row<{ capability: string }, discovery.CapabilityDescription>;

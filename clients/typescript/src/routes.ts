@@ -71,7 +71,7 @@ const places = {
   "account.audit.list": ["GET", "/v1/account/audit/list"],
   activate: ["POST", "/v1/activate"],
 
-  "webhook.send": ["POST", "/v1/webhook/send", "once"],
+  "webhook.send": ["POST", "/v1/scheduling/webhook/send", "once"],
   "webhook.get": ["GET", "/v1/webhook/get/{id}"],
   "webhook.list": ["GET", "/v1/webhook/list"],
   "webhook.attempts": ["GET", "/v1/webhook/attempts/{id}"],

@@ -2,7 +2,13 @@
 
 import type { Call, CallOptions } from "../transport.js";
 import type { AuditQuery, KeyOptions, KeysQuery, RevokeFields, RotateFields, TopupFields } from "../types/account.js";
-import type { EndpointFields, EndpointOptions, RecoverFields, RotateSecretFields } from "../types/webhooks.js";
+import type {
+  DeliveriesOfQuery,
+  EndpointFields,
+  EndpointOptions,
+  RecoverOptions,
+  RotateSecretFields,
+} from "../types/webhooks.js";
 import type { Once, PageQuery } from "../types/wire.js";
 
 /** Keys, endpoints, the audit log, and what stands where others send bills. */
@@ -25,25 +31,25 @@ export const accountCalls = (call: Call) => ({
     register: (fields: EndpointOptions, options?: CallOptions) => call("account.webhooks.register", fields, options),
     /** List endpoints, newest first. */
     list: (query: PageQuery = {}, options?: CallOptions) => call("account.webhooks.list", query, options),
-    /** Get an endpoint. */
+    /** Get an endpoint and how it is doing. */
     get: (id: string, options?: CallOptions) => call("account.webhooks.get", { id }, options),
-    /** Change an endpoint; what the fields do not name stays. */
+    /** Change an endpoint, or switch it on or off; what the fields do not name stays. */
     update: (id: string, fields: EndpointFields, options?: CallOptions) =>
       call("account.webhooks.update", { ...fields, id }, options),
-    /** Delete an endpoint. */
+    /** Delete an endpoint; what waits is cancelled. */
     delete: (id: string, fields: Once = {}, options?: CallOptions) =>
       call("account.webhooks.delete", { ...fields, id }, options),
-    /** Send an endpoint the event `test`. */
+    /** Send an endpoint the event `test`, whatever it listens for. */
     test: (id: string, fields: Once = {}, options?: CallOptions) =>
       call("account.webhooks.test", { ...fields, id }, options),
     /** Give an endpoint a new secret; both sign for a while. */
     rotate: (id: string, fields: RotateSecretFields = {}, options?: CallOptions) =>
       call("account.webhooks.rotate", { ...fields, id }, options),
     /** Send an endpoint again what has failed since an instant. */
-    recover: (id: string, fields: RecoverFields = {}, options?: CallOptions) =>
+    recover: (id: string, fields: RecoverOptions, options?: CallOptions) =>
       call("account.webhooks.recover", { ...fields, id }, options),
     /** List what was sent to an endpoint, newest first. */
-    deliveries: (id: string, query: PageQuery = {}, options?: CallOptions) =>
+    deliveries: (id: string, query: DeliveriesOfQuery = {}, options?: CallOptions) =>
       call("account.webhooks.deliveries", { ...query, id }, options),
   },
   audit: {
