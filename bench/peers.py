@@ -262,7 +262,7 @@ def main() -> int:
     figures: dict[str, dict[str, float]] = {}
     for name in chosen:
         how, make = PEERS[name]
-        wait_until_quiet(5 if QUICK else 60)
+        wait_until_quiet(5 if QUICK else 30)
         try:
             with make() as measure:
                 found = [measure() for _ in range(ROUNDS)]
