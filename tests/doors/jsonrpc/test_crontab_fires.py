@@ -34,8 +34,11 @@ async def tick(live: Live, ahead: int = 0) -> int:
 
 async def runs(live: Live) -> list[tuple[str, int, str]]:
     """(lane, instant, trigger) of every run, oldest first."""
-    found = await live.store.runs.page("default", None, 0, 1 << 62, 500)
-    return [(one.lane, one.scheduled_for, one.trigger) for one in reversed(found)]
+    entries = await live.store.schedules.page("default", "cron", Page(500))
+    found = [
+        run for one in entries for run in await live.store.runs.page_of_schedule(one.schedule.id, None, 0, Page(500))
+    ]
+    return [(one.lane, one.scheduled_for, one.trigger) for one in sorted(found, key=lambda one: one.id)]
 
 
 async def shown(live: Live, name: str = "a") -> dict[str, Any]:
