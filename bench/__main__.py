@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NOT_BENCHMARKS = {"__init__", "__main__", "amqp", "wire", "sink", "rig", "report", "peer_apscheduler"}
+NOT_BENCHMARKS = {"__init__", "__main__", "amqp", "wire", "queue_engine", "sink", "rig", "report", "peer_apscheduler"}
 
 
 def main() -> int:

@@ -31,7 +31,8 @@ import msgspec
 from tests.postgres import server as postgres_server
 
 from bench import amqp
-from bench.queue import PAYLOAD, folder, publishing, serving
+from bench.queue import publishing, serving
+from bench.queue_engine import PAYLOAD, folder
 from bench.report import emit, percentile
 from bench.rig import OTHER_CORE, SERVER_CORE, ended, pinned, wait_until_quiet
 from bench.wire import CONNECTIONS, exchange, talk

@@ -65,7 +65,7 @@ class MessageStore:
         current = await self._queues.current(tx, [item.queue for item in items])
         answers: list[list[Message] | Stale] = [[] if item.queue.id in current else Stale() for item in items]
         first = _firsts(items)
-        again = await self._received(tx, now, items)
+        again = await self._received(tx, now, items, first)
         asking = [
             at
             for at, item in enumerate(items)
@@ -144,9 +144,10 @@ class MessageStore:
         await tx.many("insert_receives", receives)
         await tally.write(tx, self._writer() + WRITER_CLAIM)
 
-    async def _received(self, tx: Tx, now: int, items: Sequence[Receive]) -> dict[int, list[Message]]:
+    async def _received(
+        self, tx: Tx, now: int, items: Sequence[Receive], repeats: dict[int, int]
+    ) -> dict[int, list[Message]]:
         """What was handed out under the same receive id, as far as it is still leased."""
-        repeats = _firsts(items)
         asked = {
             (i.queue.id, i.holder, i.receive_id): at
             for at, i in enumerate(items)
@@ -203,7 +204,7 @@ class MessageStore:
         known = await self._known(tx, valid, {**leases, **extended}, owners)
         for item in valid:
             arrived.at(item.queue)
-        ready = arrived.told()
+        ready, visible_at = arrived.told(), arrived.visible_at
         outcomes: list[Settlement | Stale | Refused] = []
         for item in items:
             if item.queue.id not in current:
@@ -226,11 +227,11 @@ class MessageStore:
                 Settlement(
                     tuple(parts),
                     ready,
-                    arrived.visible_at,
+                    visible_at,
                     sum(isinstance(part, Settled) and part.dead for part in parts),
                 )
             )
-            ready = ()
+            ready, visible_at = (), None
         return outcomes
 
     async def _extend(self, tx: Tx, now: int, items: Sequence[Settle]) -> dict[int, tuple[int, ...]]:

@@ -1,5 +1,6 @@
 -- A message is where exactly one of ready, leased, postponed and blocked says. Whoever takes it away from there has it.
 -- Nodes take rows in this order: leased by id, then groups by key; so they wait for each other instead of deadlocking.
+-- What takes messages out of the middle (redrive, retention) cannot, and is run again when it loses.
 
 -- name: insert_messages
 WITH @rows(v: id bigint, generation bigint, rank bigint, payload bytea, headers bytea, group_id text)
