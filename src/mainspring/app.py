@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import random
-import resource
 import secrets
 import signal
 import time
@@ -20,8 +19,9 @@ import uvloop
 
 from mainspring.core import audit, cron, tokens, zone_data
 from mainspring.core.errors import Unavailable
-from mainspring.core.events import Event
+from mainspring.core.events import Listeners
 from mainspring.core.limits import DRAIN, MINUTE, SECOND
+from mainspring.core.model import Key
 from mainspring.core.ports import Core, QueueRules
 from mainspring.core.rate import Buckets
 from mainspring.doors import asgi, sockets
@@ -54,8 +54,7 @@ SCHEDULER_PACE = 0.005
 DISPATCHER_PACE = 0.003
 PUSHER_PACE = 0.003
 TIDE_PACE = 0.005
-SCRIPTS_PACE = 0.02
-AGENTS_PACE = 0.02
+SCRIPTS_PACE = AGENTS_PACE = 0.02
 
 
 def clock() -> int:
@@ -85,6 +84,8 @@ class Server:
         self.dispatcher: Dispatcher | None = None
         self.scripts: ScriptRunner | None = None
         self._answer_script: Callable[[bytes], Awaitable[bytes]] | None = None
+        self._events = Listeners(self.metrics.on_event, logs.on_event)
+        self._sign_in: Callable[[Key], str] = lambda _: "/console"
         self._sender: HttpSender | None = None
 
     async def start(self) -> None:
@@ -139,7 +140,7 @@ class Server:
             vault=vault,
             targets=self._guard,
             wakeup=wakeups,
-            emit=self._on_event,
+            emit=self._events.emit,
             arrivals=self._wakeups.bells,
             queue_rules=QueueRules(self.settings.queue_auto_create, self.settings.max_queue_depth),
             sandbox=ProcessSandbox(self._sender, self._rpc_of_script, store.clock),
@@ -152,6 +153,7 @@ class Server:
         self.metrics.node.look = self._node_facts
         self._start_loops()
         self._entrance.open(asgi.build(self._door()))
+        self.sign_in_path = await self._sign_in_link() if self.settings.dev else "/console"
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)
@@ -211,6 +213,14 @@ class Server:
     def _hear_scripts(self, answer: Callable[[bytes], Awaitable[bytes]]) -> None:
         self._answer_script = answer
 
+    def _hear_console(self, offer: Callable[[Key], str]) -> None:
+        self._sign_in = offer
+
+    async def _sign_in_link(self) -> str:
+        """A path under which whoever comes first is signed in to the console with the first key."""
+        key = await self.store.credentials.by_digest(tokens.digest_of(self.secrets.api_key or ""))
+        return "/console" if key is None else self._sign_in(key)
+
     def _door(self) -> asgi.Door:
         settings = self.settings
         return asgi.Door(
@@ -232,11 +242,11 @@ class Server:
             crontab_string=settings.crontab_data == "string",
             elsewhere=None if "api" in settings.roles else elsewhere(settings.roles),
             rpc=self._hear_scripts,
+            listen=self._events.listen,
+            stopping=lambda: self._stopping,
+            server_zone=settings.crontab_timezone,
+            sign_in=self._hear_console,
         )
-
-    def _on_event(self, event: Event) -> None:
-        self.metrics.on_event(event)
-        logs.on_event(event)
 
     def _node_facts(self) -> NodeFacts | None:
         if (vitals := self.store.vitals()) is None:
@@ -314,13 +324,6 @@ class Server:
         sockets.close(self._bound)
 
 
-def _allow_many_files() -> None:
-    """Connections are files: take as many as this process may."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
 async def _as_far_as_it_goes(last: Coroutine[Any, Any, Any]) -> None:
     """What could not be noted because the database is away does not keep the server from stopping."""
     try:
@@ -379,7 +382,7 @@ def run(
     """Serve in this process until SIGTERM or SIGINT. `started` is called once everything is up; `life` is a descriptor
     that ends when this process should, too."""
     logs.configure(settings.log_format, settings.log_level)
-    _allow_many_files()
+    sockets.allow_many()
 
     async def main() -> None:
         server = Server(settings, say=say, echo=echo)

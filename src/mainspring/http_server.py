@@ -9,9 +9,13 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 from mainspring.core.limits import RPC_BODY_BYTES_MAX, RPC_IDLE, SECOND
 from mainspring.settings import Settings
+
+# How often, while a socket may be silent, it is seen whether the other side has taken something.
+LOOKS = 3
 
 
 class HttpServer(uvicorn.Server):
@@ -23,27 +27,82 @@ class HttpServer(uvicorn.Server):
 
 
 class WebSocket(WebSocketsSansIOProtocol):
-    """A socket on which no frame of any kind has come for 90 s is over. The server sends no pings of its own."""
+    """A socket on which no frame of any kind has come for 90 s is over. The server sends no pings of its own.
+
+    Who does not read is not read: while there is more to send than the other side takes, its pings wait too, for their
+    pongs would pile up. It is there as long as it takes something.
+    """
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._parts = bytearray()
+        self._unsent = 0
         self._heard_at = self.loop.time()
-        self._look = self.loop.call_later(RPC_IDLE / SECOND, self._look_again)
+        self._look = self.loop.call_later(RPC_IDLE / SECOND / LOOKS, self._look_again)
 
     def data_received(self, data: bytes) -> None:
         self._heard_at = self.loop.time()
         super().data_received(data)
+        self._hold()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Parts are put together as they come: kept apart, small ones would take many times their size."""
+        self._parts += event.data
+        if event.fin:
+            self.frames.append(bytes(self._parts))
+            self._parts.clear()
+            self.send_receive_event_to_app()
+
+    def send_receive_event_to_app(self) -> None:
+        """A text that is none ends the socket (RFC 6455 section 8.1), which is no news for the log."""
+        if self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):
+            self.frames = []
+            self.conn.send_close(1007)
+            self.handle_parser_exception()
+        else:
+            super().send_receive_event_to_app()
+
+    async def receive(self) -> Any:
+        message = await super().receive()
+        self._hold()
+        return message
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.read_paused and self.queue.empty() and not self.transport.is_closing():
+            self.read_paused = False
+            self.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._look.cancel()
         super().connection_lost(exc)
 
+    def _hold(self) -> None:
+        if not self.writable.is_set() and not self.transport.is_closing():
+            self.read_paused = True
+            self.transport.pause_reading()
+
     def _look_again(self) -> None:
-        left = self._heard_at + RPC_IDLE / SECOND - self.loop.time()
+        now, idle = self.loop.time(), RPC_IDLE / SECOND
+        unsent, before = self.transport.get_write_buffer_size(), self._unsent
+        self._unsent = unsent
+        unheard = self.read_paused and self.writable.is_set()
+        if (unheard or unsent < before) and not self.transport.is_closing():
+            # It is this side that does not read, or the other one that reads.
+            self._heard_at = now
+        left = self._heard_at + idle - now
         if left > 0:
-            self._look = self.loop.call_later(left, self._look_again)
+            self._look = self.loop.call_later(min(left, idle / LOOKS), self._look_again)
         else:
             self.transport.abort()
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        str(data, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def config(app: Any, *, trusted_proxies: tuple[str, ...] = (), root_path: str = "") -> uvicorn.Config:

@@ -79,6 +79,34 @@ async def test_every_method_is_framed_by_length_and_nothing_is_invented(
     assert set(sent) == {"Host", "Accept-Encoding"}
 
 
+@pytest.mark.parametrize(
+    ("method", "header"),
+    [("POST", ("X-A", "b\r\nX-Smuggled: 1")), ("POST", ("X-A", "b\nc")), ("POST", ("X-A\r\nX-B", "c")),
+     ("POST", ("X-A", "b\0")), ("GET / HTTP/1.1\r\nX: y", ("X-A", "b")), ("GET /other", ("X-A", "b"))],
+)  # fmt: skip
+async def test_what_would_break_its_line_is_not_sent(
+    peer: OpenPeer, sender: HttpSender, method: str, header: tuple[str, str]
+) -> None:
+    target = await peer(Visit.gone)
+    request = Request(method=method, url=target.url(), headers=(header,), body=b"", deadline_ms=30_000)
+    outcome = await sender.send(request)
+    assert (outcome.kind, outcome.error, outcome.sent_at) == ("connection", "request could not be sent", None)
+
+
+async def test_a_head_request_gets_no_body_and_leaves_its_connection_usable(peer: OpenPeer, sender: HttpSender) -> None:
+    async def script(visit: Visit) -> None:
+        await visit.request()
+        await visit.say(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+        await visit.request()
+        await visit.reply(b"ok")
+
+    target = await peer(script)
+    asked = Request(method="HEAD", url=target.url(), headers=(), body=b"", deadline_ms=30_000)
+    assert (await sender.send(asked)).status == 200
+    assert (await sender.send(post(target.url()))).body == b"ok"
+    assert target.visits == 1
+
+
 async def test_instants_come_from_the_clock_and_the_first_byte_is_stamped_before_the_reply(
     peer: OpenPeer, guard: Guard
 ) -> None:

@@ -226,3 +226,13 @@ async def test_what_one_node_did_to_a_queue_the_others_show(database: str, clock
             await queues.delete(here.core, here.project, "q", None)
             with pytest.raises(NotFound):
                 await queues.named(there.core, there.project, "q")
+
+
+async def test_a_publish_goes_by_what_another_node_has_just_changed(database: str, clock: Clock) -> None:
+    async with node(database, clock) as first, node(database, clock) as second:
+        here, there = Hand(first, clock), Hand(second, clock)
+        await here.make()
+        await there.publish(b"before")
+        await queues.update(here.core, clock(), here.project, "q", QueueDraft(enable_priority=False), None)
+        await there.publish(b"after", priority=9)
+        assert payloads(await there.consume(2)) == [b"before", b"after"]

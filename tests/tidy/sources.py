@@ -1,4 +1,4 @@
-"""What the tidy tests look at: the checkout, and every module of the server with its syntax tree."""
+"""What the tidy tests look at: the checkout, and every module of server and agent with its syntax tree."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "mainspring"
+PACKAGES = (PACKAGE, ROOT / "src" / "mainspring_agent")
 
 
 class Source(NamedTuple):
@@ -24,6 +25,12 @@ def modules(*folders: Path) -> list[Source]:
     found = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
     assert found, f"no Python file under {folders}"
     return [source(path) for path in found]
+
+
+def files(*kinds: str) -> list[Path]:
+    """Find the files of both packages that end so (`.py`); all but compiled ones when no ending is given."""
+    found = [path for package in PACKAGES for path in sorted(package.rglob("*")) if path.suffix != ".pyc"]
+    return [path for path in found if not kinds or path.suffix in kinds]
 
 
 def source(path: Path) -> Source:

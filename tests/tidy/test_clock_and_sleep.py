@@ -57,8 +57,8 @@ def test_the_owner_of_the_sleep_reads_no_clock() -> None:
 def test_ruff_catches_every_spelling(code: str) -> None:
     """The ban is configuration, and configuration that no one tries rots."""
     command = ["-m", "ruff", "check", "--output-format=json", "--select=TID251", "--stdin-filename"]
-    place = "src/mainspring/loops/scheduler.py"
-    answer = subprocess.run(
-        [sys.executable, *command, place, "-"], input=code, cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert {finding["code"] for finding in json.loads(answer.stdout)} == {"TID251"}, answer.stderr
+    for place in ("src/mainspring/loops/scheduler.py", "src/mainspring_agent/link.py"):
+        answer = subprocess.run(
+            [sys.executable, *command, place, "-"], input=code, cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert {finding["code"] for finding in json.loads(answer.stdout)} == {"TID251"}, answer.stderr

@@ -5,7 +5,7 @@ import io
 import re
 import tokenize
 
-from tidy.sources import PACKAGE, ROOT, modules
+from tidy.sources import PACKAGES, ROOT, files, modules
 
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
@@ -18,7 +18,7 @@ LONGER: dict[str, str] = {}
 def test_a_file_tells_one_story_of_at_most_400_lines() -> None:
     long = {
         source.name: lines
-        for source in modules(PACKAGE)
+        for source in modules(*PACKAGES)
         if (lines := source.text.count("\n")) > FILE_LINES_MAX and source.name not in LONGER
     }
     assert not long
@@ -26,7 +26,7 @@ def test_a_file_tells_one_story_of_at_most_400_lines() -> None:
 
 def test_a_function_fits_on_a_screen() -> None:
     long = {}
-    for source in modules(PACKAGE):
+    for source in modules(*PACKAGES):
         for node in ast.walk(source.tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 assert node.end_lineno is not None
@@ -37,14 +37,14 @@ def test_a_function_fits_on_a_screen() -> None:
 
 
 def test_no_module_has_a_name_that_says_nothing() -> None:
-    paths = [path.relative_to(ROOT) for path in PACKAGE.rglob("*") if path.suffix != ".pyc"]
+    paths = [path.relative_to(ROOT) for path in files()]
     empty = [str(path) for path in paths if EMPTY_NAMES & set(path.stem.lower().split("_"))]
     assert not empty
 
 
 def test_every_module_and_public_name_says_what_it_is_for() -> None:
     silent = []
-    for source in modules(PACKAGE):
+    for source in modules(*PACKAGES):
         if ast.get_docstring(source.tree) is None:
             silent.append(source.name)
         for node in source.tree.body:
@@ -57,10 +57,9 @@ def test_every_module_and_public_name_says_what_it_is_for() -> None:
 
 def test_nothing_is_left_to_do_in_the_source() -> None:
     marks = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
-    files = [path for path in PACKAGE.rglob("*") if path.suffix in {".py", ".sql", ".html", ".js", ".css"}]
     left = [
         f"{path.relative_to(ROOT)}:{number} {line.strip()}"
-        for path in files
+        for path in files(".py", ".sql", ".html", ".js", ".css")
         if "vendor" not in path.parts
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if marks.search(line)
@@ -72,7 +71,7 @@ def test_every_ignore_says_why_beside_it() -> None:
     code = r"[A-Z]+[0-9]+"
     ignore = re.compile(rf"# noqa: {code}(?:,? {code})*(?P<why>.*)|# type: ignore\[[^]]*\](?P<reason>.*)")
     bare = []
-    for source in modules(PACKAGE, ROOT / "tools"):
+    for source in modules(*PACKAGES, ROOT / "tools"):
         for token in tokenize.generate_tokens(io.StringIO(source.text).readline):
             found = ignore.search(token.string) if token.type == tokenize.COMMENT else None
             if found and len(re.findall(r"\w+", found["why"] or found["reason"] or "")) < 2:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tidy.sources import PACKAGE, ROOT, identifiers, modules
+from tidy.sources import PACKAGES, ROOT, files, identifiers, modules
 
 ROW = re.compile(r"^\| \*\*(?P<word>[^*]+)\*\* \| (?P<meaning>.+?) \|(?P<instead>[^|]*)\|$", re.MULTILINE)
 HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -22,10 +22,10 @@ def snake(name: str) -> str:
 
 def names_in_use() -> Iterator[tuple[str, str]]:
     """Yield every name in Python and SQL, with its place."""
-    for module in modules(PACKAGE):
+    for module in modules(*PACKAGES):
         for line, name in identifiers(module.tree):
             yield f"{module.name}:{line}", name
-    for path in sorted(PACKAGE.rglob("*.sql")):
+    for path in files(".sql"):
         for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             for name in re.findall(r"[A-Za-z_]\w*", text.split("--")[0]):
                 yield f"{path.relative_to(ROOT)}:{number}", name

@@ -173,6 +173,7 @@ def _welcome(server: Server) -> None:
 
     host, port = server.addresses[0]
     url, key = url_of(host, port), server.secrets.api_key or "<the key that another node made>"
+    console = f"{url}{server.sign_in_path}"
     command = _command()
     body = json.dumps({"cron_expr": "*/5 * * * * *", "task": f"{url}/dev/echo", "name": "hello", "payload": {"n": 1}})
     print(
@@ -181,6 +182,10 @@ def _welcome(server: Server) -> None:
 
   export MAINSPRING_URL={url}
   export MAINSPRING_API_KEY={key}
+
+  The console (this link signs in once; after that, use the key):
+
+    {console}
 
   A job every 5 seconds, to this server's own /dev/echo, which shows here what arrives:
 

@@ -153,3 +153,24 @@ class LoopFailed(Event, frozen=True):
 
 
 Emit = Callable[[Event], None]
+
+
+class Listeners:
+    """Everybody who is told: some for good, some for a while."""
+
+    def __init__(self, *always: Emit) -> None:
+        self._hearing = list(always)
+
+    def emit(self, event: Event) -> None:
+        """Tell all of them."""
+        for hear in self._hearing:
+            hear(event)
+
+    def listen(self, hear: Emit) -> Callable[[], None]:
+        """From now on tell this one, too, until what is returned is called."""
+        self._hearing = [*self._hearing, hear]
+
+        def leave() -> None:
+            self._hearing = [one for one in self._hearing if one is not hear]
+
+        return leave

@@ -148,19 +148,22 @@ async def publish(
         )
 
     def made_for(queue: Queue) -> tuple[NewMessage, ...]:
-        return tuple(
-            new_message(draft, queue, now, f"messages.{at}." if batch else "") for at, draft in enumerate(drafts)
-        )
+        if not batch:
+            return (new_message(drafts[0], queue, now),)
+        return tuple([new_message(draft, queue, now, f"messages.{at}.") for at, draft in enumerate(drafts)])
 
     for _ in range(_TRIES):
-        # What is refused does not even make a queue.
-        queue = await queues.ensured(core, project, name, made_for)
+        queue = core.store.queues.remembered(project, name)
+        if queue is None:
+            # What is refused does not even make a queue.
+            queue = await queues.ensured(core, project, name, made_for)
         published = await core.store.publish(Publish(queue, made_for(queue), core.queue_rules.depth_max, once))
         if isinstance(published, Stale):
             continue
-        if isinstance(published, Published):
+        # The first of those that were written together speaks for all of them.
+        if isinstance(published, Published) and published.together:
             tell(core, published.ready, published.visible_at)
-            core.emit(MessagesPublished(messages=len(published.ids)))
+            core.emit(MessagesPublished(messages=published.together))
         return published
     raise _too_busy()
 

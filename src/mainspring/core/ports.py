@@ -39,6 +39,7 @@ from mainspring.core.scripts_model import Sandbox
 from mainspring.core.scripts_ports import ScriptResultSlice, ScriptSlice
 from mainspring.core.seats import Seats
 from mainspring.core.timing import Due, Plan
+from mainspring.core.views.ports import Views
 from mainspring.core.webhooks_ports import WebhookSlice
 
 
@@ -187,6 +188,10 @@ class RunSlice(Protocol):
 
     async def claim(self, now: int, *, lane: str, node: int, lease_until: int, seats: Seats) -> list[Claim]: ...
 
+    async def take_turns(
+        self, now: int, results: Sequence[Result], *, node: int, lease_until: int, seats: Seats
+    ) -> tuple[list[Result], list[Claim]]: ...
+
     async def durable(self) -> None: ...
 
     async def next_waiting(self, lane: str, after: int) -> int | None: ...
@@ -302,6 +307,9 @@ class Store(Protocol):
 
     @property
     def webhooks(self) -> WebhookSlice: ...
+
+    @property
+    def views(self) -> Views: ...
 
     async def recall(self, now: int, project: str, operation: str, key: str, body_hash: bytes) -> Replay | None:
         """The answer kept for an idempotency key, None for a new one. Raises the refusal for another body."""

@@ -116,10 +116,12 @@ class Publish(msgspec.Struct, frozen=True):
 
 
 class Published(msgspec.Struct, frozen=True):
-    """The ids of what was published, in order. `ready`: how many messages can be had now, by queue id; it speaks of all
-    that was written together. `visible_at`: when the first of the others can."""
+    """The ids of what was published, in order. The rest speaks of all that was written together, and one says it for
+    all: `together`, how many messages; `ready`, how many can be had now, by queue id; `visible_at`, when the first of
+    the others can."""
 
     ids: tuple[int, ...]
+    together: int = 0
     ready: tuple[tuple[int, int], ...] = ()
     visible_at: int | None = None
 

@@ -75,6 +75,11 @@ async def authenticate(core: Core, now: int, secret: str) -> Principal:
             "a valid API key is needed",
             hint="Send it as `Authorization: Bearer <key>`; `mainspring key list` shows them.",
         )
+    return principal_of(key)
+
+
+def principal_of(key: Key) -> Principal:
+    """Who holds a key, once it is clear that they do."""
     barred = _DELETES if key.kind == "token" and key.limits is not None and not _may_delete(key.limits) else frozenset()
     return Principal(key.id, key.project, frozenset(key.scopes), key.shown, barred)
 

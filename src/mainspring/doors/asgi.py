@@ -10,7 +10,10 @@ import msgspec
 
 from mainspring.core import tokens
 from mainspring.core.errors import NotFound, Refused, Unavailable
+from mainspring.core.model import Key
 from mainspring.core.ports import Core
+from mainspring.doors.console.api import Listen
+from mainspring.doors.console.console import Console
 from mainspring.doors.crontab.routes import Crontab
 from mainspring.doors.entrance import Refusal
 from mainspring.doors.jsonrpc import http, openrpc
@@ -22,10 +25,11 @@ from mainspring.doors.rest.answers import JSON_TYPE, encode
 from mainspring.doors.rest.callers import is_local, names_this_machine
 from mainspring.doors.rest.cors import LOOPBACK, App, Cors
 from mainspring.doors.rest.dispatch import Gone, Receive, Rest, Scope, Send, body_of
+from mainspring.doors.rest.inside import Inside
 from mainspring.doors.rest.pages import Page, Pages, answer, healthz, refuse
 
 Mounted = Callable[[Scope, bytes, Receive, Send], Awaitable[None]]
-# What belongs to no door yet, and is not for JSON-RPC.
+# What belongs to doors that a node may lack, and is never for JSON-RPC.
 _RESERVED = (b"/console", b"/worker-route")
 _OF_EVERY_NODE = (b"/healthz", b"/readyz", b"/metrics")
 
@@ -38,8 +42,9 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     unexpected error and its request id. `echo`: what /dev/echo received (method, path, headers, body). `primary_key`:
     what /v1/activate gives away on a development server. `elsewhere`: what the API answers on a node that does not
     serve it; its health, readiness and metrics are answered all the same. `rpc`: is given what answers the JSON-RPC of
-    scripts. `crontab_key`: whether /crontab needs a key;
-    `crontab_timezone`: the zone of its times; `crontab_string`: whether it answers `data` as a string.
+    scripts. `listen`: subscribes to events; `stopping`: whether the server is on its way out; `server_zone`: the zone
+    of the machine. `sign_in`: is given what makes links that sign in to the console. `crontab_key`: whether /crontab
+    needs a key; `crontab_timezone`: the zone of its times; `crontab_string`: whether it answers `data` as a string.
     """
 
     core: Core
@@ -60,6 +65,10 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     crontab_key: bool = True
     crontab_timezone: str = "UTC"
     crontab_string: bool = False
+    listen: Listen = lambda _: lambda: None
+    stopping: Callable[[], bool] = lambda: False
+    server_zone: str = "UTC"
+    sign_in: Callable[[Callable[[Key], str]], None] | None = None
 
 
 def build(door: Door) -> App:
@@ -94,6 +103,11 @@ class _Application:
         # The doors, by the first part of the path; what no door owns is for JSON-RPC.
         self._doors: dict[bytes, Mounted] = {b"/v1": rest.answer, b"/crontab": _crontab(door).answer}
         self._doors[b"/worker-route"] = self._routes.answer
+        console = _console(door)
+        self._doors[b"/console"] = console.answer
+        self._pages.by_path[b"/"] = _to(console.base)
+        if door.sign_in is not None:
+            door.sign_in(console.offer)
         if door.dev and door.echo is not None:
             self._doors[b"/dev"] = self._echo_door
         self._refusal: Refusal | None = None
@@ -169,10 +183,34 @@ def _document_page(root_path: str) -> Page:
     return page
 
 
+def _to(path: str) -> Page:
+    """A page that only says where to go."""
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(scope, send, 303, [(b"location", path.encode())], b"")
+
+    return page
+
+
+def _console(door: Door) -> Console:
+    return Console(
+        core=door.core,
+        api=Inside(door.core, door.auth, door.clock),
+        clock=door.clock,
+        ticks=door.ticks or (lambda: door.clock() * 1_000_000),
+        listen=door.listen,
+        stopping=door.stopping,
+        observe=door.observe,
+        report=door.report,
+        root_path=door.root_path.rstrip("/"),
+        server_zone=door.server_zone,
+    )
+
+
 def _jsonrpc(door: Door) -> Rpc:
     return Rpc(
         core=door.core,
-        credentials=Credentials(door.core, door.auth.used),
+        credentials=Credentials(door.core, door.auth),
         clock=door.clock,
         ticks=door.ticks or (lambda: door.clock() * 1_000_000),
         observe=door.observe,

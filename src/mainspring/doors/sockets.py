@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
 import socket
 from collections.abc import Sequence
 
@@ -66,3 +68,10 @@ def _refused(host: str, port: int, error: OSError) -> Conflict:
         f"cannot listen on {host}:{port}: {error.strerror or error}",
         hint="Stop what listens there, or choose another with --port.",
     )
+
+
+def allow_many() -> None:
+    """Connections are files: take as many as this process may."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

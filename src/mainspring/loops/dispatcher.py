@@ -1,7 +1,7 @@
 """Sends runs: finish what has ended, claim what is due, send each in a task of its own.
 
-Two writes per run, both shared by all runs in flight: the results of the last few milliseconds are written in one
-transaction, the next runs taken in another.
+Two writes per run, both shared by all runs in flight: in one transaction the results of the last few milliseconds are
+written and the next runs taken.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from mainspring.core.webhooks_model import Outgoing
 LANE = "http"
 _TARGETS_KEPT = 20_000
 _RESCUE_BATCH = 500
-# Results that are worth a step of their own: half of an origin's seats, so that it is never without work.
-_ENOUGH = SEATS_PER_ORIGIN // 2
+# Results that are worth a step of their own: as many as one origin can have at a time.
+_ENOUGH = SEATS_PER_ORIGIN
+_MOMENT_S = 0.003
 
 
 class Dispatcher:
@@ -65,17 +66,13 @@ class Dispatcher:
         return len(self._flying)
 
     async def step(self, now: int) -> int:
-        """Write results, then claim and send as far as seats allow; ms until something more is due."""
-        await self._finish(now)
+        """Write results, claim and send as far as seats allow; ms until something more is due."""
         await self._renew(now)
         if now >= self._reread_at or now < self._reread_at - SECOND:
             # Writes of other nodes, and clocks that stepped back, may have put work behind the cursor.
             self._seats.reread()
             self._reread_at = now + SECOND
-        gate = await self._core.store.webhooks.deliveries.turn(now)
-        claims = await self._core.store.runs.claim(
-            now, lane=LANE, node=self._node, lease_until=now + LEASE, seats=self._seats
-        )
+        claims = await self._take_turns(now)
         if claims:
             self._core.emit(Claimed(runs=len(claims)))
             try:
@@ -89,7 +86,24 @@ class Dispatcher:
             for claim in claims:
                 self._launch(claim, now + LEASE, outgoing.get(claim.run_id))
         waiting = await self._core.store.runs.next_waiting(LANE, now)
+        gate = self._core.store.webhooks.deliveries.next_turn(now)
         return min(gate, SECOND if waiting is None else min(SECOND, max(1, waiting - now)))
+
+    async def _take_turns(self, now: int) -> list[Claim]:
+        """Write how attempts have ended, and claim for the seats that they leave."""
+        results, self._ended = self._ended, []
+        for result in results:
+            if result.due_at is not None:
+                self._seats.reread(result.due_at)
+        try:
+            fenced, claims = await self._core.store.runs.take_turns(
+                now, results, node=self._node, lease_until=now + LEASE, seats=self._seats
+            )
+        except BaseException:
+            self._ended = results + self._ended
+            raise
+        self._tell(results, fenced)
+        return claims
 
     async def rescue(self, now: int, *, everything: bool = False) -> int:
         """Take back runs whose lease is over (all running ones at the start of a lone node); returns how many."""
@@ -168,10 +182,24 @@ class Dispatcher:
                 return
             outcome = await self._attempt(claim, target, delivery)
             self._ended.append(runs.after(claim, target, outcome, self._dice(), delivery))
-            self._core.wakeup.dispatcher(hurry=len(self._ended) >= _ENOUGH)
+            self._gather()
         finally:
             del self._flying[claim.run_id, claim.attempt]
             self._seats.give_back(claim.origin)
+
+    def _gather(self) -> None:
+        """Results are written together: when there are enough, when no other is in flight, or a moment after the first.
+
+        All wake this loop alone: nothing that has ended here is work for another.
+        """
+        if len(self._ended) >= _ENOUGH or len(self._flying) == 1:
+            self._core.wakeup.dispatcher(hurry=True)
+        elif len(self._ended) == 1:
+            asyncio.get_running_loop().call_later(_MOMENT_S, self._write_soon)
+
+    def _write_soon(self) -> None:
+        if self._ended:
+            self._core.wakeup.dispatcher(hurry=True)
 
     async def _attempt(self, claim: Claim, target: Target, delivery: Outgoing | None) -> Outcome:
         if target.kind == "queue":
@@ -198,7 +226,9 @@ class Dispatcher:
             raise
 
     async def _write(self, now: int, results: list[Result]) -> None:
-        fenced = await self._core.store.runs.finish(now, results)
+        self._tell(results, await self._core.store.runs.finish(now, results))
+
+    def _tell(self, results: list[Result], fenced: list[Result]) -> None:
         late = {result.claim.run_id for result in fenced}
         for result in results:
             if result.claim.run_id in late:

@@ -1,4 +1,4 @@
-"""aiohttp, held on a short lead: every dial through the guard, every reply under a cap, no header of its own."""
+"""aiohttp's connections, held on a short lead: every dial through the guard, every reply under a cap."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
-from aiohttp import hdrs
-from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
+from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
-from multidict import CIMultiDict
 
 from mainspring.core.limits import RESPONSE_BYTES_MAX
 from mainspring.outbound.failures import ResponseTooLarge
@@ -30,11 +27,10 @@ class Flight:
     `forbidden`: the guard's reason.
     """
 
-    __slots__ = ("body", "clock", "connected", "dialled", "forbidden", "host", "received", "sent_at", "size", "status")
+    __slots__ = ("body", "connected", "dialled", "forbidden", "host", "received", "sent_at", "size", "status")
 
-    def __init__(self, host: str, clock: Clock) -> None:
+    def __init__(self, host: str) -> None:
         self.host = host
-        self.clock = clock
         self.connected = False
         self.dialled = False
         self.forbidden: str | None = None
@@ -145,30 +141,3 @@ def _open_socket(guard: Guard, info: tuple[Any, ...]) -> socket.socket:
         raise
     flight.dialled = True
     return socket.socket(family, kind, protocol)
-
-
-class PlainRequest(aiohttp.ClientRequest):
-    """A request with the headers that it was given, and only Host, Content-Length and Accept-Encoding besides."""
-
-    _OWN_CONTENT_TYPE: CIMultiDict[None] = CIMultiDict({hdrs.CONTENT_TYPE: None})
-
-    def update_auto_headers(self, skip_auto_headers: object) -> None:
-        self._skip_auto_headers = self._OWN_CONTENT_TYPE
-        if hdrs.ACCEPT_ENCODING not in self.headers:
-            self.headers[hdrs.ACCEPT_ENCODING] = "identity"
-
-    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        if self._body is None:
-            self._stamp()
-        return await super().send(conn)
-
-    async def write_bytes(
-        self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
-    ) -> None:
-        # The headers wait in the writer until here, so that they leave in one segment with the body.
-        self._stamp()
-        await super().write_bytes(writer, conn, content_length)
-
-    def _stamp(self) -> None:
-        flight = FLIGHT.get()
-        flight.sent_at = flight.clock()

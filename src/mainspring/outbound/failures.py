@@ -6,6 +6,7 @@ import errno
 import ssl
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 
 from mainspring.core.limits import RESPONSE_BYTES_MAX
 from mainspring.outbound.names import NameUnresolved
@@ -52,7 +53,7 @@ def failure_text(error: BaseException) -> str:
             return "connection closed before a complete response"
         case aiohttp.ClientPayloadError():
             return "response cut short"
-        case aiohttp.ClientResponseError():
+        case aiohttp.ClientResponseError() | HttpProcessingError():
             return "malformed response"
         case OSError(errno=number):
             return _CONNECT_ERRORS.get(number or 0, "connection lost")

@@ -31,40 +31,65 @@ class PublishStore:
     @again_after_collisions
     async def publish(self, now: int, items: Sequence[Publish]) -> Sequence[PublishOutcome]:
         """Append messages; each item's all or none."""
-        if self._db.dialect == "postgres" and _are_plain(items):
-            return await self._publish_plain(now, items)
+        if self._db.dialect == "postgres" and _are_plain(items) and not any(item.once for item in items):
+            ids, messages = self._numbered(now, items)
+            found = await self._db.at_once("publish_plain", _columns(ids, messages), **self._scalars(items[0], ids))
+            return self._all_published(items, ids, current=bool(found))
         async with self._db.transaction() as tx:
 
             async def insert(fresh: Sequence[Publish]) -> list[Published | Stale | Refused]:
-                return await self._publish(tx, now, fresh)
+                return (
+                    [*await self._publish_plain(tx, now, fresh)]
+                    if _are_plain(fresh)
+                    else await self._publish(tx, now, fresh)
+                )
 
             return await apply_once(tx, now, items, lambda item: item.once, insert)
 
-    async def _publish_plain(self, now: int, items: Sequence[Publish]) -> list[PublishOutcome]:
-        """All for one queue, and nothing to be looked up."""
+    async def _publish_plain(self, tx: Tx, now: int, items: Sequence[Publish]) -> Sequence[Published | Stale]:
+        """All for one queue, and nothing to be looked up but whether it is still as it was."""
         queue = items[0].queue
+        ids, messages = self._numbered(now, items)
+        if self._db.dialect == "postgres":
+            rows: list[Row] = list(zip(*_columns(ids, messages), strict=True))
+            found = await tx.fetch_in("publish_plain", rows, **self._scalars(items[0], ids))
+            return self._all_published(items, ids, current=bool(found))
+        if not await self._queues.current(tx, [queue]):
+            return self._all_published(items, ids, current=False)
+        generation = queue.generation
+        if ids:
+            rows = [
+                (key, generation, one.rank, one.payload, one.headers, one.group_id)
+                for key, one in zip(ids, messages, strict=True)
+            ]
+            await tx.many("insert_messages", rows)
+            await tx.fetch("show_plain", first=ids[0], last=ids[-1])
+            await tx.many("add_counts", [(generation, len(ids), 0, 0, 0)], writer=self._writer() + WRITER_PUBLISH)
+        return self._all_published(items, ids, current=True)
+
+    def _numbered(self, now: int, items: Sequence[Publish]) -> tuple[list[int], list[NewMessage]]:
         messages = [one for item in items for one in item.messages]
-        ids = self._keys.take(now, len(messages))
-        columns: list[list[Any]] = [
-            ids,
-            [one.rank for one in messages],
-            [one.payload for one in messages],
-            [one.headers for one in messages],
-            [one.group_id for one in messages],
-        ]
-        found = await self._db.at_once(
-            "publish_plain",
-            columns,
-            generation=queue.generation,
-            writer=self._writer() + WRITER_PUBLISH,
-            count=len(messages),
-        )
-        if not found:
+        return self._keys.take(now, len(messages)), messages
+
+    def _scalars(self, item: Publish, ids: Sequence[int]) -> dict[str, int]:
+        return {
+            "queue_id": item.queue.id,
+            "version": item.queue.version,
+            "generation": item.queue.generation,
+            "writer": self._writer() + WRITER_PUBLISH,
+            "count": len(ids),
+        }
+
+    def _all_published(
+        self, items: Sequence[Publish], ids: Sequence[int], *, current: bool
+    ) -> Sequence[Published | Stale]:
+        """What to tell each; `current`: the queue is still as it was, and all of it was written."""
+        queue = items[0].queue
+        if not current:
             self._queues.forget(queue)
             return [Stale() for _ in items]
-        ready = ((queue.id, len(messages)),)
-        outcomes: list[PublishOutcome] = []
-        if all(len(item.messages) == 1 for item in items):
+        outcomes: list[Published | Stale] = []
+        if len(items) == len(ids) and all(len(item.messages) == 1 for item in items):
             outcomes += [Published((one,)) for one in ids]
         else:
             start = 0
@@ -72,7 +97,7 @@ class PublishStore:
                 end = start + len(item.messages)
                 outcomes.append(Published(tuple(ids[start:end])))
                 start = end
-        outcomes[0] = Published(tuple(ids[: len(items[0].messages)]), ready)
+        outcomes[0] = Published(tuple(ids[: len(items[0].messages)]), len(ids), ((queue.id, len(ids)),))
         return outcomes
 
     async def _publish(self, tx: Tx, now: int, items: Sequence[Publish]) -> list[Published | Stale | Refused]:
@@ -86,13 +111,13 @@ class PublishStore:
         tally, arrived = Tally(), Arrived()
         await self._append(tx, now, accepted, ids, repeats, tally, arrived)
         await tally.write(tx, self._writer() + WRITER_PUBLISH)
-        ready, visible_at = arrived.told(), arrived.visible_at
+        together, ready, visible_at = len(ids), arrived.told(), arrived.visible_at
         answers = ids if not repeats else [repeats.get(one, one) for one in ids]
         start = 0
         for at, item in accepted:
             end = start + len(item.messages)
-            outcomes[at] = Published(tuple(answers[start:end]), ready, visible_at)
-            start, ready, visible_at = end, (), None
+            outcomes[at] = Published(tuple(answers[start:end]), together, ready, visible_at)
+            start, together, ready, visible_at = end, 0, (), None
         return [Stale() if outcome is None else outcome for outcome in outcomes]
 
     async def _append(
@@ -189,14 +214,25 @@ class PublishStore:
 
 def _are_plain(items: Sequence[Publish]) -> bool:
     """Whether all are for one queue as it is, can be had at once, and nothing has to be looked up for them."""
-    generation = items[0].queue.generation
+    queue = items[0].queue
     for item in items:
-        if item.queue.generation != generation or item.once is not None or item.depth_max is not None:
+        if item.queue is not queue or item.depth_max is not None:
             return False
         for one in item.messages:
             if one.group_key is not None or one.visible_at is not None or one.dedup is not None:
                 return False
     return True
+
+
+def _columns(ids: Sequence[int], messages: Sequence[NewMessage]) -> list[Sequence[Any]]:
+    """The columns of `publish_plain`."""
+    return [
+        ids,
+        [one.rank for one in messages],
+        [one.payload for one in messages],
+        [one.headers for one in messages],
+        [one.group_id for one in messages],
+    ]
 
 
 def size_of(messages: Sequence[NewMessage]) -> int:

@@ -31,6 +31,10 @@ class QueueStore:
         self._keys = keys
         self._known: OrderedDict[tuple[str, str], Queue] = OrderedDict()
 
+    def remembered(self, project: str, name: str) -> Queue | None:
+        """The queue of this name as it was when it was last looked at, if it was. For what asks for the version."""
+        return self._known.get((project, name))
+
     async def named(self, project: str, name: str, *, fresh: bool = False) -> Queue | None:
         """The queue of this name. What is remembered may be old: another node may have changed it, so every change asks
         for the version first, and who only looks asks for a `fresh` one."""

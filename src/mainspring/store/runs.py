@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from types import TracebackType
 
 import msgspec
 
 from mainspring.core.changes import Claim, FollowUp, ManualRun, Result
-from mainspring.core.errors import Conflict, NotFound, Refused
+from mainspring.core.errors import Conflict, NotFound, Refused, Unavailable
 from mainspring.core.idempotency import Replay
 from mainspring.core.ids import EPOCH, KeySource
 from mainspring.core.limits import OVERLAP_QUEUE_MAX
@@ -23,10 +24,32 @@ from mainspring.store.horizon import Horizon
 from mainspring.store.once import apply_once
 from mainspring.store.turns import promote
 from mainspring.store.webhooks_events import Announcer
-from mainspring.store.webhooks_gates import Gates
+from mainspring.store.webhooks_gates import LET_THROUGH, Gates
 
 # Waiting runs looked at in one read while claiming.
 _SCAN = 256
+
+
+class _Picked:
+    """Runs that a claim has chosen, with the seats it has taken for them: given back unless it comes to its end."""
+
+    def __init__(self, seats: Seats) -> None:
+        self.seats = seats
+        self.origins: dict[int, str] = {}
+        self.cursor = seats.cursor
+
+    def __enter__(self) -> _Picked:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.seats.cursor = self.cursor
+            return
+        for origin in self.origins.values():
+            self.seats.give_back(origin)
+        self.seats.reread()
 
 
 class RunStore:
@@ -87,32 +110,52 @@ class RunStore:
         Takes none that may not be on disk yet; that it has taken them is on disk a few ms later (`durable` waits for
         it). The seats of what was taken are taken when this returns; when it raises, none are.
         """
-        picked: dict[int, str] = {}
-        try:
+        with _Picked(seats) as picked:
             async with self._db.transaction("soon") as tx:
-                late_first = seats.late_first()
-                if late_first:
-                    await self._pick_late(tx, now, lane, seats, picked)
-                cursor = await self._pick(tx, now, lane, seats, picked)
-                if not late_first:
-                    await self._pick_late(tx, now, lane, seats, picked)
-                rows_claimed = await tx.many(
-                    "claim_runs", [(run_id,) for run_id in picked], now=now, lease_until=lease_until, node=node
-                )
-        except BaseException:
-            for origin in picked.values():
-                seats.give_back(origin)
-            seats.reread()
-            raise
-        seats.cursor = cursor
-        claims = [rows.claim(row, now) for row in rows_claimed]
-        assert len(claims) == len(picked)
-        order = {run_id: at for at, run_id in enumerate(picked)}
-        claims.sort(key=lambda claim: order[claim.run_id])
+                claims = await self._claim(tx, now, picked, (lane, node, lease_until))
         return claims
 
-    async def _pick_late(self, tx: Tx, now: int, lane: str, seats: Seats, picked: dict[int, str]) -> None:
+    @again_after_collisions
+    async def take_turns(
+        self, now: int, results: Sequence[Result], *, node: int, lease_until: int, seats: Seats
+    ) -> tuple[list[Result], list[Claim]]:
+        """`finish`, then let deliveries through to the lane `http`, then `claim` there; one commit where that can be.
+
+        When it raises, no seat is taken, and nothing was written that would not be fenced when it is written again.
+        """
+        if await self._makes_runs(now, results):
+            # They may be sent when they are on disk: by the transaction after this one.
+            fenced = await self.finish(now, results)
+            with suppress(Unavailable):
+                return fenced, (await self.take_turns(now, (), node=node, lease_until=lease_until, seats=seats))[1]
+            return fenced, []
+        fenced, off = [], list[DisabledEndpoint]()
+        with _Picked(seats) as picked:
+            async with self._db.transaction("soon") as tx:
+                if results:
+                    fenced, off = await self._finish(tx, now, results)
+                await self._gates.turn(tx, now)
+                claims = await self._claim(tx, now, picked, (LET_THROUGH, node, lease_until))
+        self._gates.switched_off += off
+        return fenced, claims
+
+    async def _claim(self, tx: Tx, now: int, picked: _Picked, where: tuple[str, int, int]) -> list[Claim]:
+        lane, node, lease_until = where
+        late_first = picked.seats.late_first()
+        if late_first:
+            await self._pick_late(tx, now, lane, picked)
+        picked.cursor = await self._pick(tx, now, lane, picked)
+        if not late_first:
+            await self._pick_late(tx, now, lane, picked)
+        taken = [(run_id,) for run_id in picked.origins]
+        found = await tx.many("claim_runs", taken, now=now, lease_until=lease_until, node=node)
+        assert len(found) == len(taken)
+        claims = {row[0]: rows.claim(row, now) for row in found}
+        return [claims[run_id] for run_id in picked.origins]
+
+    async def _pick_late(self, tx: Tx, now: int, lane: str, picked: _Picked) -> None:
         """Pick for origins that were passed over and have seats again."""
+        seats = picked.seats
         for origin in seats.passed_over():
             room = seats.room(origin)
             if room <= 0:
@@ -121,12 +164,13 @@ class RunStore:
             found = await tx.fetch("find_waiting_of_origin", lane=lane, origin=origin, now=now, below=below, limit=room)
             for (run_id,) in found:
                 seats.take(origin)
-                picked[run_id] = origin
+                picked.origins[run_id] = origin
             if len(found) < room:
                 seats.caught_up(origin)
 
-    async def _pick(self, tx: Tx, now: int, lane: str, seats: Seats, picked: dict[int, str]) -> tuple[int, int]:
+    async def _pick(self, tx: Tx, now: int, lane: str, picked: _Picked) -> tuple[int, int]:
         """Pick in due order from the cursor on; returns the new cursor, (due_at, id) of the last run looked at."""
+        seats = picked.seats
         cursor = seats.cursor if seats.cursor[0] <= now else (0, 0)
         if lag := self._db.commit_lag_ms:
             # Another node may have written behind it what was still on its way when this one looked there.
@@ -144,11 +188,11 @@ class RunStore:
                 limit=_SCAN,
             )
             for run_id, origin, due_at in found:
-                if run_id not in picked:
+                if run_id not in picked.origins:
                     if seats.free <= 0:
                         return cursor
                     if seats.take(origin):
-                        picked[run_id] = origin
+                        picked.origins[run_id] = origin
                 cursor = due_at, run_id
             if len(found) < _SCAN:
                 return self._horizon.until(now), 0
@@ -172,14 +216,15 @@ class RunStore:
         """Write how attempts ended, with everything that follows. Returns those refused because the run was no longer
         theirs (the attempt number is the fence). It may be lost in a power cut of the next few ms; the attempt is then
         an interrupted one."""
-        makes_runs = any(result.follow_up is not None for result in results)
-        makes_runs = await self._announcer.expects_of(now, results) or makes_runs
-        writing = self._horizon.writing(self._keys.next(now), now) if makes_runs else nullcontext()
-        with writing:
+        makes_runs = await self._makes_runs(now, results)
+        with self._horizon.writing(self._keys.next(now), now) if makes_runs else nullcontext():
             async with self._db.transaction("now" if makes_runs else "soon") as tx:
                 fenced, off = await self._finish(tx, now, results)
         self._gates.switched_off += off
         return fenced
+
+    async def _makes_runs(self, now: int, results: Sequence[Result]) -> bool:
+        return any(result.follow_up for result in results) or await self._announcer.expects_of(now, results)
 
     async def _finish(self, tx: Tx, now: int, results: Sequence[Result]) -> tuple[list[Result], list[DisabledEndpoint]]:
         results = sorted(results, key=lambda result: result.claim.run_id)

@@ -53,6 +53,7 @@ from mainspring.store.sqlite import SqliteDb
 from mainspring.store.subscriptions import SubscriptionStore
 from mainspring.store.tides import TideStore
 from mainspring.store.upkeep import UpkeepStore
+from mainspring.store.views.views import ViewStore
 from mainspring.store.waiting import WRITERS
 from mainspring.store.webhooks_store import WebhookStore
 
@@ -83,6 +84,7 @@ class Store:
         self.script_results = ScriptResultStore(db, keys, horizon)
         self.audit = AuditStore(db)
         self.upkeep = UpkeepStore(db)
+        self.views = ViewStore(db)
         self.queues = QueueStore(db, keys, announcer)
         self.publishing = PublishStore(db, keys, self.queues, self._writer)
         self.messages = MessageStore(db, keys, self.queues, self._writer)

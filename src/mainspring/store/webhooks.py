@@ -46,9 +46,9 @@ class DeliveryStore:
         self._gates = gates
         self._announcer = announcer
 
-    async def turn(self, now: int) -> int:
-        """Let deliveries through whose turn it is; ms until there may be more."""
-        return await self._gates.turn(now)
+    def next_turn(self, now: int) -> int:
+        """In how many ms the turn of others may have come, at most 1 s."""
+        return self._gates.next_turn(now)
 
     def switched_off(self) -> list[DisabledEndpoint]:
         """Endpoints that were switched off here since the last time this was asked."""

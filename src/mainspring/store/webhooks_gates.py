@@ -26,7 +26,7 @@ from mainspring.core.model import Trigger
 from mainspring.core.runs import INTERRUPTED
 from mainspring.core.webhooks_circuits import AHEAD
 from mainspring.core.webhooks_model import Circuit, DeliveryEnd, DisabledEndpoint, EndKind
-from mainspring.store.db import Collided, Db, Row, Tx, again_after_collisions
+from mainspring.store.db import Collided, Row, Tx
 from mainspring.store.horizon import Horizon
 
 LET_THROUGH = "http"
@@ -58,10 +58,9 @@ class Parcel(msgspec.Struct, frozen=True):
 
 
 class Gates:
-    """What other slices do in their own transactions, and `turn`, one transaction of its own."""
+    """What other slices do with them, in transactions of theirs."""
 
-    def __init__(self, db: Db, key: Callable[[int], int], horizon: Horizon) -> None:
-        self._db = db
+    def __init__(self, key: Callable[[int], int], horizon: Horizon) -> None:
         self._key = key
         self._horizon = horizon
         self._next_at: int | None = 0
@@ -227,28 +226,24 @@ class Gates:
             if circuit.next_at is not None and (self._next_at is None or circuit.next_at < self._next_at):
                 self._next_at = circuit.next_at
 
-    @again_after_collisions
-    async def turn(self, now: int) -> int:
-        """Let through what has come due; ms until there may be more."""
+    async def turn(self, tx: Tx, now: int) -> None:
+        """Let through what has come due."""
         if self._looked_at <= now < self._looked_at + SECOND and (self._next_at is None or self._next_at > now):
-            return self._wait(now)
+            return
         self._looked_at = now
-        self._expect(now, await self._db.read("next_circuits"))
+        self._expect(now, await tx.fetch("next_circuits"))
         if self._next_at is None or self._next_at > now:
-            return self._wait(now)
-        async with self._db.transaction("soon") as tx:
-            [(busy,)] = await tx.fetch("count_doubtful")
-            left = max(0, DOUBTFUL_MAX - busy)
-            rows = await tx.fetch("take_due_circuits", trusted=1, now=now, limit=_CIRCUITS_AT_ONCE)
-            rows += await self._in_doubt(tx, now, left)
-            circuits = [circuit_of(row) for row in rows]
-            for circuit in circuits:
-                if circuit.ended is not None:
-                    await self._drop(tx, now, circuit.lane, _REASONS[circuit.ended], ids.KEY_MAX)
-            await self.pass_on(tx, now, circuits, below=self._horizon.key, doubtful=left)
-            found = await tx.fetch("next_circuits")
-        self._expect(now, found)
-        return self._wait(now)
+            return
+        [(busy,)] = await tx.fetch("count_doubtful")
+        left = max(0, DOUBTFUL_MAX - busy)
+        rows = await tx.fetch("take_due_circuits", trusted=1, now=now, limit=_CIRCUITS_AT_ONCE)
+        rows += await self._in_doubt(tx, now, left)
+        circuits = [circuit_of(row) for row in rows]
+        for circuit in circuits:
+            if circuit.ended is not None:
+                await self._drop(tx, now, circuit.lane, _REASONS[circuit.ended], ids.KEY_MAX)
+        await self.pass_on(tx, now, circuits, below=self._horizon.key, doubtful=left)
+        self._expect(now, await tx.fetch("next_circuits"))
 
     def _expect(self, now: int, found: Sequence[Row]) -> None:
         """When to look next, from the first instants of targets that are trusted and of the others."""
@@ -274,7 +269,8 @@ class Gates:
             found += failing
         return found
 
-    def _wait(self, now: int) -> int:
+    def next_turn(self, now: int) -> int:
+        """In how many ms there may be more, at most 1 s."""
         return SECOND if self._next_at is None else min(SECOND, max(1, self._next_at - now))
 
     async def _drop(self, tx: Tx, now: int, lane: str, fate: tuple[str, str], below: int) -> None:

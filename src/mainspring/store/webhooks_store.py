@@ -32,7 +32,7 @@ class WebhookStore:
     """What other slices need (`gates`, `announcer`), and what the core does."""
 
     def __init__(self, db: Db, keys: KeySource, horizon: Horizon, clock: Callable[[], int]) -> None:
-        self.gates = Gates(db, keys.next, horizon)
+        self.gates = Gates(keys.next, horizon)
         self.announcer = Announcer(db, keys, self.gates)
         self.deliveries = DeliveryStore(db, keys, horizon, self.gates, self.announcer)
         self.endpoints = EndpointStore(db, keys, horizon, self.gates, self.announcer)

@@ -145,14 +145,14 @@ async def test_what_is_asked_for_by_such_a_name_is_nothing(both: Live) -> None:
 
 async def test_a_deleted_token_is_dead_on_every_node_within_a_second(two_nodes: tuple[Live, Live]) -> None:
     here, there = two_nodes
-    holder = await token(here, {"scopes": ["global"], "permissions": [{"crontab": "read"}]})
+    credential = await token(here, {"scopes": ["global"], "permissions": [{"crontab": "read"}]})
     for node in two_nodes:
-        assert await result(node, "crontab_get", token=holder) == []
-    await result(here, "token_delete", token=SUPER, target_token=holder.partition(":")[0])
-    assert (await error(here, "crontab_get", token=holder))["code"] == 102
+        assert await result(node, "crontab_get", token=credential) == []
+    await result(here, "token_delete", token=SUPER, target_token=credential.partition(":")[0])
+    assert (await error(here, "crontab_get", token=credential))["code"] == 102
     there.clock.ahead += 1_000
-    assert (await error(there, "crontab_get", token=holder))["code"] == 102
-    assert (await there.get("/v1/cron/list", key=holder)).status == 401
+    assert (await error(there, "crontab_get", token=credential))["code"] == 102
+    assert (await there.get("/v1/cron/list", key=credential)).status == 401
 
 
 async def test_one_name_is_given_once_whichever_nodes_are_asked(two_nodes: tuple[Live, Live]) -> None:

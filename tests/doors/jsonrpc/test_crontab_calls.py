@@ -332,16 +332,16 @@ async def test_who_sees_what(live: Live) -> None:
         await result(live, "crontab_create", **definition(name=name, cron_type=cron_type))
 
     async def seen(**limit: Any) -> list[str]:
-        holder = await token(live, {"permissions": [{"crontab": "read"}], **limit})
-        return [one["name"] for one in await result(live, "crontab_get", token=holder)]
+        credential = await token(live, {"permissions": [{"crontab": "read"}], **limit})
+        return [one["name"] for one in await result(live, "crontab_get", token=credential)]
 
     assert await seen(scopes=["global"]) == list(types)
     assert await seen(scopes=[{"agent_uuid": ONE}]) == ["one", "both"]
     assert await seen(scopes=[{"agent_uuid": ONE}, {"agent_uuid": TWO}]) == ["one", "both", "two"]
     assert await seen(scopes=[{"js_worker": "*"}]) == []
     assert await seen(scopes=[]) == []
-    holder = await token(live, {"scopes": ["global"], "permissions": [{"crontab": "write"}]})
-    assert await error(live, "crontab_get", token=holder) == denied("Insufficient Crontab Read permission")
+    credential = await token(live, {"scopes": ["global"], "permissions": [{"crontab": "write"}]})
+    assert await error(live, "crontab_get", token=credential) == denied("Insufficient Crontab Read permission")
 
 
 async def test_outside_its_time_a_token_reads_nothing(live: Live) -> None:
@@ -361,8 +361,8 @@ async def test_a_damaged_row_is_told_of_with_its_id_and_name(live: Live) -> None
     sql = "UPDATE targets SET payload = ? WHERE schedule_id = (SELECT id FROM schedules WHERE name = 'bad')"
     driver(live.store).execute(sql, (b'{"agent":',))
     reader = await token(live, {"scopes": [{"agent_uuid": ONE}], "permissions": [{"crontab": "read"}]})
-    for holder in (SUPER, reader):
-        refused = await error(live, "crontab_get", token=holder)
+    for credential in (SUPER, reader):
+        refused = await error(live, "crontab_get", token=credential)
         assert refused["code"] == 101
         assert refused["message"].startswith(
             "Serialization error: Failed to parse cron_type for crontab 'bad' (id 2): "

@@ -160,9 +160,9 @@ async def do(live: Live) -> None:
     await ServerJobs(live.core, live.clock).step(live.clock())
 
 
-async def query(live: Live, *conditions: Any, holder: str = SUPER) -> list[dict[str, Any]]:
+async def query(live: Live, *conditions: Any, credential: str = SUPER) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = await result(
-        live, "crontab-result_query", token=holder, query={"condition": list(conditions)}
+        live, "crontab-result_query", token=credential, query={"condition": list(conditions)}
     )
     return found
 
@@ -264,13 +264,13 @@ async def test_the_newest_are_deleted_first(both: Live) -> None:
 async def test_who_may_see_and_delete_results(live: Live) -> None:
     await write(live, 10, 11, name="ping_a")
 
-    async def refused(holder: str, method: str, *conditions: Any) -> str:
-        found = await error(live, method, token=holder, query={"condition": list(conditions)})
+    async def refused(credential: str, method: str, *conditions: Any) -> str:
+        found = await error(live, method, token=credential, query={"condition": list(conditions)})
         assert found["code"] == 102
         return str(found["message"])
 
     some = await token(live, {"scopes": ["global"], "permissions": [{"crontab_result": {"read": "ping_*"}}]})
-    assert len(await query(live, {"cron_name": "ping_a"}, holder=some)) == 2
+    assert len(await query(live, {"cron_name": "ping_a"}, credential=some)) == 2
     begin = "Permission denied: No read permission for crontab_result with cron_name"
     assert await refused(some, "crontab-result_query") == f"{begin} '*'"
     assert await refused(some, "crontab-result_query", {"cron_name": "other"}) == f"{begin} 'other'"
@@ -282,4 +282,4 @@ async def test_who_may_see_and_delete_results(live: Live) -> None:
     agent = await token(live, {"scopes": [{"agent_uuid": ONE}], "permissions": [{"crontab_result": {"read": "*"}}]})
     assert await refused(agent, "crontab-result_query") == f"{begin} '*'"
     everything = await token(live, {"scopes": ["global"], "permissions": [{"crontab_result": {"read": "*"}}]})
-    assert len(await query(live, holder=everything)) == 2
+    assert len(await query(live, credential=everything)) == 2

@@ -20,8 +20,8 @@ async def put(live: Live, namespace: str, key: str, value: Any) -> None:
     assert await result(live, "kv_set_value", token=SUPER, **params) == {"success": True}
 
 
-async def got(live: Live, namespace: str, key: str, holder: str = SUPER) -> Any:
-    return await result(live, "kv_get_value", token=holder, namespace=namespace, key=key)
+async def got(live: Live, namespace: str, key: str, credential: str = SUPER) -> Any:
+    return await result(live, "kv_get_value", token=credential, namespace=namespace, key=key)
 
 
 @pytest.mark.parametrize("value", [None, 0, -1.5, "text", "é\u0000", [], {"a": [1, {"b": None}]}, True, 2**60])

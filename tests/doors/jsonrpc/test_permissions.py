@@ -194,13 +194,13 @@ async def test_a_method_asks_for_what_it_needs_and_nothing_else(
             await result(live, "kv_delete_namespace", token=SUPER, namespace=namespace)
         await result(live, "kv_create", token=SUPER, namespace="ns")
         await result(live, "kv_set_value", token=SUPER, namespace="ns", key="k", value=1)
-        holder = await token(live, *limits)
+        credential = await token(live, *limits)
         allowed = needs is not None and all(oracle(limits, scopes, rights) for scopes, rights in needs)
         seen.add(allowed)
         if allowed:
-            await result(live, method, token=holder, **params)
+            await result(live, method, token=credential, **params)
         else:
-            assert (await error(live, method, token=holder, **params))["code"] == 102, limits
+            assert (await error(live, method, token=credential, **params))["code"] == 102, limits
     assert seen == ({False} if needs is None else {True, False})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 
 from doors.jsonrpc.rig import error, socket, talk
 from doors.live import SUPER, Live
+from e2e.harness import wait_for
+from e2e.raw_sockets import TEXT, RawSocket, call, frame
 from mainspring import http_server
 from mainspring.core.limits import RPC_SUBSCRIPTIONS_MAX
 from mainspring.doors.jsonrpc.credentials import Credentials
@@ -23,6 +26,7 @@ from mainspring.doors.jsonrpc.method import Call, Method, Nothing, Subscription
 from mainspring.doors.jsonrpc.websocket import Socket
 
 HELLO = {"jsonrpc": "2.0", "id": 1, "method": "nodeget-server_hello"}
+HELLO_AGAIN = {"jsonrpc": "2.0", "id": 1, "result": "NodeGet Server Is Running!"}
 
 
 class Number(msgspec.Struct, frozen=True):
@@ -93,7 +97,7 @@ async def fed(live: Live) -> AsyncIterator[tuple[Feed, Callable[[], Any]]]:
     feed = Feed()
     rpc = Rpc(
         core=live.core,
-        credentials=Credentials(live.core, {}),
+        credentials=Credentials(live.core, live.auth),
         clock=live.clock,
         ticks=lambda: 0,
         observe=lambda *_: None,
@@ -172,7 +176,7 @@ async def test_subscriptions_have_a_bound(live: Live) -> None:
 async def test_over_http_there_are_no_subscriptions(live: Live) -> None:
     feed = Feed()
     rpc = Rpc(
-        core=live.core, credentials=Credentials(live.core, {}), clock=live.clock, ticks=lambda: 0,
+        core=live.core, credentials=Credentials(live.core, live.auth), clock=live.clock, ticks=lambda: 0,
         observe=lambda *_: None, report=lambda *_: None, dice=bytes, methods=feed.methods,
     )  # fmt: skip
     from mainspring.doors.jsonrpc.protocol import read
@@ -230,6 +234,38 @@ async def test_a_socket_that_falls_silent_is_closed(live: Live, monkeypatch: pyt
             await asyncio.sleep(0.1)
         ended = await asyncio.wait_for(quiet_end, 5)
         assert ended.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.ERROR)
+
+
+async def test_one_that_reads_slowly_is_waited_for_and_one_that_reads_nothing_is_not(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "RPC_IDLE", 1_500)
+    long = "i" * 8 * 1024 * 1024
+    asked = frame(TEXT, call("nodeget-server_hello", long))
+    answered = len(frame(TEXT, msgspec.json.encode({**HELLO_AGAIN, "id": long}), masked=False))
+
+    def files() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    def read_slowly() -> None:
+        with RawSocket(live.url, window=8 * 1024) as opened:
+            opened.send(asked)
+            began, read = time.monotonic(), 0
+            while read < answered:
+                read += len(opened.some(min(64 * 1024, answered - read)))
+                time.sleep(max(0.0, began + 4 * read / len(long) - time.monotonic()))
+            opened.send(frame(TEXT, call("nodeget-server_hello")))
+            assert opened.answer() == HELLO_AGAIN
+
+    def read_nothing() -> None:
+        before = files()
+        with RawSocket(live.url, window=8 * 1024) as opened:
+            opened.send(asked)
+            assert files() == before + 2
+            wait_for("the server to let go of it", lambda: files() == before + 1, 10)
+
+    await asyncio.to_thread(read_slowly)
+    await asyncio.to_thread(read_nothing)
 
 
 async def test_a_thousand_sockets_at_a_time(live: Live) -> None:

@@ -17,13 +17,13 @@ BY_SUPER = ("token_create", "token_edit", "token_delete", "token_list_all_tokens
 UNKNOWN = {"code": 102, "message": "Permission denied: Invalid credentials"}
 
 
-def params_of(method: str, holder: str, target: str = "x") -> dict[str, Any]:
-    """Parameters that nothing is wrong with but the holder."""
+def params_of(method: str, credential: str, target: str = "x") -> dict[str, Any]:
+    """Parameters that nothing is wrong with but the credential."""
     if method == "token_create":
-        return {"father_token": holder, "token_creation": {"token_limit": []}}
+        return {"father_token": credential, "token_creation": {"token_limit": []}}
     more = {"token_edit": {"limit": []}, "token_change_password": {"new_password": "long enough"}}.get(method, {})
     targeted = {} if method == "token_list_all_tokens" else {"target_token": target}
-    return {"token": holder, **targeted, **more}
+    return {"token": credential, **targeted, **more}
 
 
 async def test_a_token_describes_itself(live: Live) -> None:
@@ -78,10 +78,10 @@ async def test_a_username_comes_with_a_password(live: Live, given: dict[str, str
 
 async def test_a_user_may_come_with_a_password(live: Live) -> None:
     made = await token(live, READS, username="ann", password="pass|word")
-    for holder in (made, "ann|pass|word", "ann|pass|word"):
-        assert await result(live, "crontab_get", token=holder) == []
-    for holder in ("ann|wrong", "bob|pass|word", made.partition(":")[0] + "|pass|word", "ann|", "|", "root|"):
-        assert await error(live, "crontab_get", token=holder) == UNKNOWN
+    for credential in (made, "ann|pass|word", "ann|pass|word"):
+        assert await result(live, "crontab_get", token=credential) == []
+    for credential in ("ann|wrong", "bob|pass|word", made.partition(":")[0] + "|pass|word", "ann|", "|", "root|"):
+        assert await error(live, "crontab_get", token=credential) == UNKNOWN
     taken = {"token_limit": [], "username": "ann", "password": "x"}
     assert (await error(live, "token_create", father_token=SUPER, token_creation=taken))["code"] == 108
     change = {"target_token": "ann", "new_password": "another"}
@@ -102,18 +102,18 @@ async def test_the_super_token_may_get_a_password(live: Live) -> None:
                  cron_type=PING)  # fmt: skip
 
 
-@pytest.mark.parametrize("holder", ["", "formless", "key;secret"])
-async def test_what_has_no_form_is_told_so(live: Live, holder: str) -> None:
-    assert await error(live, "token_get", token=holder) == {
+@pytest.mark.parametrize("credential", ["", "formless", "key;secret"])
+async def test_what_has_no_form_is_told_so(live: Live, credential: str) -> None:
+    assert await error(live, "token_get", token=credential) == {
         "code": 101,
         "message": "Parse error: Failed to parse token: "
         "Invalid token format: must be 'key:secret' or 'username|password'",
     }
 
 
-@pytest.mark.parametrize("holder", [":", "a:", ":b", "a|b:c", SUPER + "x", SUPER.partition(":")[0] + ":"])
-async def test_what_nobody_holds_is_answered_alike(live: Live, holder: str) -> None:
-    assert await error(live, "token_get", token=holder) == UNKNOWN
+@pytest.mark.parametrize("credential", [":", "a:", ":b", "a|b:c", SUPER + "x", SUPER.partition(":")[0] + ":"])
+async def test_what_nobody_holds_is_answered_alike(live: Live, credential: str) -> None:
+    assert await error(live, "token_get", token=credential) == UNKNOWN
 
 
 async def test_an_edit_replaces_the_limits_alone(live: Live) -> None:

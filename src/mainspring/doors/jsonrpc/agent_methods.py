@@ -148,11 +148,11 @@ async def _last(call: Call[Any], kind: ReportKind, fields: list[Any], known: tup
     if len(call.params.uuids) > RPC_ROWS_MAX:
         raise invalid_params(f"at most {RPC_ROWS_MAX} uuids")
     names = list(dict.fromkeys(map(uuid, call.params.uuids)))
-    holder = await call.holder(call.params.token)
+    principal = await call.principal(call.params.token)
     scopes = [agent(name) for name in names]
 
     def may(*rights: Permission) -> bool:
-        return holder.allows(call.now, scopes, rights)
+        return principal.allows(call.now, scopes, rights)
 
     group = _GROUPS[kind]
     if not known:
@@ -189,6 +189,7 @@ METHODS = (
         permission="static_monitoring:write for the agent",
         handler=report_static,
         errors_twice=True,
+        counted=False,
     ),
     Method(
         name="agent_report_dynamic",
@@ -198,6 +199,7 @@ METHODS = (
         permission="dynamic_monitoring:write for the agent",
         handler=report_dynamic,
         errors_twice=True,
+        counted=False,
     ),
     Method(
         name="agent_report_dynamic_summary",
@@ -207,6 +209,7 @@ METHODS = (
         permission="dynamic_monitoring_summary:write for the agent",
         handler=report_summary,
         errors_twice=True,
+        counted=False,
     ),
     Method(
         name="agent_static_data_multi_last_query",

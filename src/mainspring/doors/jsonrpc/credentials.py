@@ -1,4 +1,4 @@
-"""Who holds a token, remembered for a second; passwords are checked aside, and the right ones remembered longer."""
+"""Who calls, remembered for a second; passwords are checked aside, and the right ones remembered longer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mainspring.core.limits import KEY_CACHE, MINUTE
 from mainspring.core.model import Key
 from mainspring.core.permissions import Limit, Permission, Scope
 from mainspring.core.ports import Core
-from mainspring.core.tokens import digest_of
+from mainspring.core.tokens import AuthCache, digest_of
 from mainspring.doors.jsonrpc.errors import BAD_CREDENTIALS, wrong
 
 MOST = 10_000
@@ -20,8 +20,8 @@ PASSWORD_MEMORY = 10 * MINUTE
 NO_CREDENTIAL = "Failed to parse token: Invalid token format: must be 'key:secret' or 'username|password'"
 
 
-class Holder(msgspec.Struct, frozen=True):
-    """The token behind a credential that was right."""
+class TokenPrincipal(msgspec.Struct, frozen=True):
+    """Who calls: the token behind a credential that was right."""
 
     key: Key
     limits: tuple[Limit, ...]
@@ -48,18 +48,18 @@ class Holder(msgspec.Struct, frozen=True):
 
 
 class Credentials:
-    """Finds the holders of tokens. `used`: when keys were last used, by id."""
+    """Finds who calls. `auth`: where the use of keys is noted and counted, for this door as for the others."""
 
-    def __init__(self, core: Core, used: dict[int, int]) -> None:
+    def __init__(self, core: Core, auth: AuthCache) -> None:
         self._core = core
-        self._used = used
-        self._known: dict[str, tuple[int, Holder]] = {}
+        self._auth = auth
+        self._known: dict[str, tuple[int, TokenPrincipal]] = {}
         self._right: dict[bytes, tuple[int, bytes]] = {}
         # Each check takes 19 MiB and a core for tens of ms.
         self._one = asyncio.Semaphore(1)
 
-    async def holder(self, now: int, token: str) -> Holder:
-        """Who holds this. Raises `RpcError` 101 for what has no known form, and 102, the same whatever is wrong."""
+    async def principal(self, now: int, token: str) -> TokenPrincipal:
+        """Whose token this is. Raises `RpcError`: 101 for what has no known form, else 102, whatever is wrong."""
         cached = self._known.get(token)
         if cached is not None and now < cached[0] <= now + KEY_CACHE:
             return cached[1]
@@ -68,12 +68,17 @@ class Credentials:
         if not await self._is_right(now, key, credential):
             raise wrong("permission", BAD_CREDENTIALS)
         assert key is not None
-        found = Holder(key, () if key.limits is None else permissions.from_stored(key.limits))
+        found = TokenPrincipal(key, () if key.limits is None else permissions.from_stored(key.limits))
         if len(self._known) >= MOST:
             self._known.clear()
         self._known[token] = now + KEY_CACHE, found
-        self._used[key.id] = now
+        self._auth.used[key.id] = now
         return found
+
+    def count(self, now: int, principal: TokenPrincipal) -> None:
+        """One call of theirs. Raises `LimitExceeded`."""
+        if self._auth.buckets is not None:
+            self._auth.buckets.take(principal.key.id, now)
 
     async def _is_right(self, now: int, key: Key | None, credential: access.Credential) -> bool:
         if credential.kind == "key":

@@ -13,7 +13,7 @@ from mainspring.core.cron_types import DELETE, WRITE, AgentJob, Job, ScriptJob
 from mainspring.core.crontabs import Crontab, Damaged
 from mainspring.core.errors import Invalid
 from mainspring.core.permissions import EVERYWHERE, Permission
-from mainspring.doors.jsonrpc.credentials import Holder, check_form
+from mainspring.doors.jsonrpc.credentials import TokenPrincipal, check_form
 from mainspring.doors.jsonrpc.errors import denied, invalid_params, wrong
 from mainspring.doors.jsonrpc.method import Call, Method
 
@@ -111,7 +111,7 @@ async def create(call: Call[Definition]) -> Created:
     job = _job_of(given.cron_type)
     crontabs.check_name(given.name)
     check_form(given.token)
-    _check_rights(await call.holder(given.token), call.now, job)
+    _check_rights(await call.principal(given.token), call.now, job)
     _check_expression(given.cron_expression)
     return Created(await crontabs.create(call.core, call.now, given.name, given.cron_expression, job))
 
@@ -121,9 +121,9 @@ async def edit(call: Call[Definition]) -> Edited:
     given = call.params
     job = _job_of(given.cron_type)
     found = await _found(call, given.token, given.name)
-    holder = await call.holder(given.token)
-    _check_old(holder, call.now, found, WRITE, "Missing Crontab Write permission for all existing scopes")
-    _check_rights(holder, call.now, job)
+    principal = await call.principal(given.token)
+    _check_old(principal, call.now, found, WRITE, "Missing Crontab Write permission for all existing scopes")
+    _check_rights(principal, call.now, job)
     _check_expression(given.cron_expression)
     return Edited(await crontabs.edit(call.core, call.now, found, given.cron_expression, job))
 
@@ -131,8 +131,8 @@ async def edit(call: Call[Definition]) -> Edited:
 async def delete(call: Call[Named]) -> Done:
     """Take one away; its results stay."""
     found = await _found(call, call.params.token, call.params.name)
-    holder = await call.holder(call.params.token)
-    _check_old(holder, call.now, found, DELETE, "Missing Crontab Delete permission for all target scopes")
+    principal = await call.principal(call.params.token)
+    _check_old(principal, call.now, found, DELETE, "Missing Crontab Delete permission for all target scopes")
     await crontabs.delete(call.core, call.now, found)
     return Done()
 
@@ -141,31 +141,31 @@ async def set_enable(call: Call[Switch]) -> Switched:
     """Switch one on or off, however it stands."""
     given = call.params
     found = await _found(call, given.token, given.name)
-    holder = await call.holder(given.token)
-    _check_old(holder, call.now, found, WRITE, "Missing Crontab Write permission for all target scopes")
+    principal = await call.principal(given.token)
+    _check_old(principal, call.now, found, WRITE, "Missing Crontab Write permission for all target scopes")
     await crontabs.switch(call.core, call.now, found, given.enable)
     return Switched(success=True, enabled=given.enable)
 
 
 async def get(call: Call[Token]) -> list[Shown]:
     """Those that the token may see."""
-    holder = await call.holder(call.params.token)
-    uuids = _visible(holder, call.now)
+    principal = await call.principal(call.params.token)
+    uuids = _visible(principal, call.now)
     if uuids is not None and not uuids:
         return []
     found = [(one, _job_in(one)) for one in await crontabs.everything(call.core)]
     return [_shown(one, job) for one, job in found if uuids is None or _is_for(job, uuids)]
 
 
-def _visible(holder: Holder, now: int) -> set[str] | None:
+def _visible(principal: TokenPrincipal, now: int) -> set[str] | None:
     """The agents whose crontabs the token may see; None: all of all. Raises `RpcError`."""
-    if holder.is_super:
+    if principal.is_super:
         return None
-    if holder.is_early(now):
+    if principal.is_early(now):
         raise wrong("permission", "Token is not yet valid")
-    if holder.is_late(now):
+    if principal.is_late(now):
         raise wrong("permission", "Token has expired")
-    readable = [limit for limit in holder.limits if READ in limit.permissions]
+    readable = [limit for limit in principal.limits if READ in limit.permissions]
     if not readable:
         raise denied("Insufficient Crontab Read permission")
     scopes = [scope for limit in readable for scope in limit.scopes]
@@ -222,21 +222,21 @@ def _check_expression(text: str) -> None:
         raise wrong("parse", f"Invalid cron expression: {error}") from None
 
 
-def _check_rights(holder: Holder, now: int, job: Job) -> None:
-    """Raises `RpcError` unless the holder may make this a crontab."""
+def _check_rights(principal: TokenPrincipal, now: int, job: Job) -> None:
+    """Raises `RpcError` unless the principal may make this a crontab."""
     for at, needed in enumerate(cron_types.needed_for(job)):
         if at and isinstance(job, ScriptJob) and not job.script.strip():
             raise wrong("input", "Invalid crontab payload: js worker name cannot be empty")
-        if not holder.allows(now, needed.scopes, needed.permissions):
+        if not principal.allows(now, needed.scopes, needed.permissions):
             raise denied(needed.missing)
 
 
-def _check_old(holder: Holder, now: int, found: Crontab, right: Permission, missing: str) -> None:
-    """Raises `RpcError` unless the holder has this right wherever the crontab, as it is, belongs."""
-    if holder.is_super:
+def _check_old(principal: TokenPrincipal, now: int, found: Crontab, right: Permission, missing: str) -> None:
+    """Raises `RpcError` unless the principal has this right wherever the crontab, as it is, belongs."""
+    if principal.is_super:
         return
     job = None if found.entry.schedule.lane == "http" else _job_in(found)
-    if not holder.allows(now, cron_types.scopes_of(job), (right,)):
+    if not principal.allows(now, cron_types.scopes_of(job), (right,)):
         raise denied(missing)
 
 

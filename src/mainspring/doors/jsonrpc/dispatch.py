@@ -11,7 +11,7 @@ import msgspec
 from mainspring.core.errors import Refused
 from mainspring.core.ports import Core
 from mainspring.doors.jsonrpc.credentials import Credentials
-from mainspring.doors.jsonrpc.errors import INTERNAL, METHOD_NOT_FOUND, RpcError, of_refusal
+from mainspring.doors.jsonrpc.errors import INTERNAL, METHOD_NOT_FOUND, SERVER_BUSY, RpcError, of_refusal
 from mainspring.doors.jsonrpc.method import Call, Method, Session
 from mainspring.doors.jsonrpc.methods import BY_NAME
 from mainspring.doors.jsonrpc.parameters import bind
@@ -31,7 +31,7 @@ UNKNOWN = "rpc.unknown"
 # Entries of a batch that need no waiting are answered so many at a time, with a turn for others in between.
 TURN = 100
 # Code → the HTTP status under which an answer is counted.
-_COUNTED = {METHOD_NOT_FOUND: 404, INTERNAL: 500, 102: 403, 103: 503, 105: 404, 999: 500}
+_COUNTED = {METHOD_NOT_FOUND: 404, INTERNAL: 500, SERVER_BUSY: 429, 102: 403, 103: 503, 105: 404, 999: 500}
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -119,7 +119,8 @@ class Rpc:
         if method.over_socket and session is None:
             raise RpcError(INTERNAL, "Internal error")
         params = bind(method.params, said.params)
-        call = Call(self._core, self._clock(), params, self._credentials, self.dice, session, ip)
+        counted: set[int] | None = set() if method.counted else None
+        call = Call(self._core, self._clock(), params, self._credentials, self.dice, session, ip, counted)
         return await method.handler(call)
 
     def _shown(self, error: Exception) -> RpcError:

@@ -115,7 +115,8 @@ def of_refusal(refused: Refused) -> RpcError:
             return denied(said)
         case Invalid() | Conflict() | TooLarge() | LeaseLost():
             return wrong("input", said)
-        case LimitExceeded():
-            return RpcError(SERVER_BUSY, "Server is busy, try again later", said)
+        case LimitExceeded(retry_after_s=seconds):
+            wait = msgspec.json.encode({"retry_after": seconds}).decode()
+            return RpcError(SERVER_BUSY, f"Server is busy: {refused.message}", wait)
         case _:
             return wrong("other", said)

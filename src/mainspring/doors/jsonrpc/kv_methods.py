@@ -120,11 +120,11 @@ async def get_all_keys(call: Call[Namespace]) -> list[str]:
 
 async def list_all_namespace(call: Call[Token]) -> list[str]:
     """The namespaces that the token may see."""
-    holder = await call.holder(call.params.token)
-    if not holder.is_super and not any(LIST_NAMESPACES in limit.permissions for limit in holder.limits):
+    principal = await call.principal(call.params.token)
+    if not principal.is_super and not any(LIST_NAMESPACES in limit.permissions for limit in principal.limits):
         raise denied("Missing kv list_all_namespace permission")
     found = await kv.namespaces(call.core)
-    return [one for one in found if holder.allows(call.now, (_scope(one),), (LIST_NAMESPACES,))]
+    return [one for one in found if principal.allows(call.now, (_scope(one),), (LIST_NAMESPACES,))]
 
 
 async def _check(call: Call[Any], namespace: str, action: str, key: str) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from mainspring.core.permissions import Permission, Scope
 from mainspring.core.ports import Core
-from mainspring.doors.jsonrpc.credentials import Credentials, Holder
+from mainspring.doors.jsonrpc.credentials import Credentials, TokenPrincipal
 
 P = TypeVar("P", bound=msgspec.Struct)
 
@@ -45,7 +45,7 @@ class Session(Protocol):
 
 class Call(msgspec.Struct, Generic[P], frozen=True):
     """A call with its parameters. `session`: the socket that it came over, None over HTTP; `dice`: random bytes;
-    `ip`: where it came from."""
+    `ip`: where it came from; `counted`: the tokens that it has been counted for, None when it counts for none."""
 
     core: Core
     now: int
@@ -54,14 +54,20 @@ class Call(msgspec.Struct, Generic[P], frozen=True):
     dice: Callable[[int], bytes]
     session: Session | None = None
     ip: str = ""
+    counted: set[int] | None = None
 
-    async def holder(self, token: str) -> Holder:
-        """Who holds this token. Raises `RpcError`: 101 for one that has no known form, 102 for one nobody holds."""
-        return await self.credentials.holder(self.now, token)
+    async def principal(self, token: str) -> TokenPrincipal:
+        """Whose token this is; one call of theirs, however often it asks. Raises `RpcError`: 101 for a token that has
+        no known form, 102 for one nobody has; `LimitExceeded` when they call more often than they may."""
+        found = await self.credentials.principal(self.now, token)
+        if self.counted is not None and found.key.id not in self.counted:
+            self.counted.add(found.key.id)
+            self.credentials.count(self.now, found)
+        return found
 
     async def allows(self, token: str, scopes: Sequence[Scope], permissions: Sequence[Permission]) -> bool:
-        """Whether its holder may do all of these in all of those scopes, now. Raises `RpcError` as `holder` does."""
-        return (await self.holder(token)).allows(self.now, scopes, permissions)
+        """Whether its principal may do all of these in all of those scopes, now. Raises as `principal` does."""
+        return (await self.principal(token)).allows(self.now, scopes, permissions)
 
 
 Handler = Callable[[Call[Any]], Awaitable[Any]]
@@ -77,6 +83,8 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     `params`: a struct, whose order is that of parameters by position. `result`: its type. `permission`: in words, what
     the token needs, None when there is no token. `over_socket`: only there (a subscription). `errors_twice`: errors
     repeat themselves as a JSON text in `data`. `waits`: may take long, and is given up when the caller hangs up.
+    `counted`: whether it counts towards RATE_LIMIT. What agents send does not: it comes as the server asks for it, or
+    at a pace of its own, and agents do not send again what was refused.
     """
 
     name: str
@@ -88,3 +96,4 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     over_socket: bool = False
     errors_twice: bool = False
     waits: bool = False
+    counted: bool = True

@@ -71,9 +71,9 @@ async def delete(call: Call[About]) -> Deleted:
 
 async def _check(call: Call[About], names: list[str], action: str) -> None:
     """Raises `RpcError` unless the token may do this with each of these crontabs, or with all."""
-    holder = await call.holder(call.params.token)
+    principal = await call.principal(call.params.token)
     for name in names or ["*"]:
-        if not holder.allows(call.now, (EVERYWHERE,), (Permission("crontab_result", action, name),)):
+        if not principal.allows(call.now, (EVERYWHERE,), (Permission("crontab_result", action, name),)):
             raise wrong("permission", f"No {action} permission for crontab_result with cron_name '{name}'")
 
 

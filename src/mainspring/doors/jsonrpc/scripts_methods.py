@@ -188,10 +188,10 @@ async def run(call: Call[Order]) -> Started:
 
 async def list_all(call: Call[Token]) -> list[str]:
     """The names of the scripts that this token may see."""
-    holder = await call.holder(call.params.token)
+    principal = await call.principal(call.params.token)
     right = Permission("js_worker", "list_all_js_worker")
     names = await call.core.store.scripts.names()
-    return [name for name in names if holder.allows(call.now, (Scope("js_worker", name),), (right,))]
+    return [name for name in names if principal.allows(call.now, (Scope("js_worker", name),), (right,))]
 
 
 async def pool(call: Call[Token]) -> PoolShown:

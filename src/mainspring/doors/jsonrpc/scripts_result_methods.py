@@ -112,9 +112,9 @@ async def delete(call: Call[About]) -> Deleted:
 
 async def _check(call: Call[About], names: list[str], action: str) -> None:
     """Raises `RpcError` unless the token may do this with the results of each of these scripts, or of all."""
-    holder = await call.holder(call.params.token)
+    principal = await call.principal(call.params.token)
     for name in names or ["*"]:
-        if not holder.allows(call.now, (Scope("js_worker", name),), (Permission("js_result", action, name),)):
+        if not principal.allows(call.now, (Scope("js_worker", name),), (Permission("js_result", action, name),)):
             raise wrong("permission", f"No {action} permission for js_result with js_worker_name '{name}'")
 
 

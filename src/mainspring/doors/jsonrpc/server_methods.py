@@ -73,11 +73,11 @@ class Agents(msgspec.Struct, frozen=True):
 
 async def list_all_agent_uuid(call: Call[Token]) -> Agents:
     """The agents that are known, as far as the token may see them."""
-    holder = await call.holder(call.params.token)
-    if not holder.is_super and not any(LIST_AGENTS in limit.permissions for limit in holder.limits):
+    principal = await call.principal(call.params.token)
+    if not principal.is_super and not any(LIST_AGENTS in limit.permissions for limit in principal.limits):
         raise denied("Missing node_get list_all_agent_uuid permission")
     known = await call.core.store.crontabs.agents()
-    return Agents([one for one in known if holder.allows(call.now, (agent(one),), (LIST_AGENTS,))])
+    return Agents([one for one in known if principal.allows(call.now, (agent(one),), (LIST_AGENTS,))])
 
 
 METHODS = (

@@ -15,7 +15,7 @@ from mainspring.core.limits import RPC_ROWS_DEFAULT, RPC_ROWS_MAX
 from mainspring.core.permissions import EVERYWHERE, Permission, Scope, agent, scope_covers, uuid_of
 from mainspring.core.tokens import BOOTSTRAP_PROJECT
 from mainspring.doors.jsonrpc import task_conditions
-from mainspring.doors.jsonrpc.credentials import Holder
+from mainspring.doors.jsonrpc.credentials import TokenPrincipal
 from mainspring.doors.jsonrpc.errors import RpcError, denied, invalid_params, wrong
 from mainspring.doors.jsonrpc.method import Call, Method
 from mainspring.doors.jsonrpc.task_conditions import Conditions
@@ -213,15 +213,15 @@ async def upload(call: Call[Upload]) -> Created:
     """Keep what came of a task; the first result stays."""
     given = call.params.task_response
     name = uuid(given.agent_uuid)
-    holder = await call.holder(call.params.token)
-    if not _may_write(holder, call.now, agent(name)):
+    principal = await call.principal(call.params.token)
+    if not _may_write(principal, call.now, agent(name)):
         raise denied("Missing Task Write permission for this Agent")
     task = await call.core.store.agents.task(given.task_id) if 0 < given.task_id < RUNNING else None
     if task is None or task.uuid != name or task.token != given.task_token:
         raise wrong("not_found", "Task validation failed: Invalid ID, UUID, or Token")
     if task.success is not None:
         raise wrong("input", "Task result has already been uploaded")
-    if not holder.allows(call.now, (agent(name),), (Permission("task", "write", task.kind),)):
+    if not principal.allows(call.now, (agent(name),), (Permission("task", "write", task.kind),)):
         raise denied(f"Missing Task Write ({task.kind}) permission for this Agent")
     result = given.task_event_result
     text = None if result is UNSET or bytes(result).strip() == b"null" else bytes(result).decode()
@@ -231,16 +231,16 @@ async def upload(call: Call[Upload]) -> Created:
     return Created(task.number)
 
 
-def _may_write(holder: Holder, now: int, where: Scope) -> bool:
+def _may_write(principal: TokenPrincipal, now: int, where: Scope) -> bool:
     """Whether it may write results of some kind there."""
-    if holder.is_super:
+    if principal.is_super:
         return True
-    if holder.is_early(now) or holder.is_late(now):
+    if principal.is_early(now) or principal.is_late(now):
         return False
     return any(
         any(scope_covers(scope, where) for scope in limit.scopes)
         and any(one.group == "task" and one.action == "write" for one in limit.permissions)
-        for limit in holder.limits
+        for limit in principal.limits
     )
 
 
@@ -262,11 +262,11 @@ async def delete(call: Call[Doomed]) -> Deleted:
 
 async def _permitted(call: Call[Any], token: str, asked: AskedTasks, action: str) -> AskedTasks:
     """What the token may see of what is asked for. Raises `RpcError` when it may not ask."""
-    holder = await call.holder(token)
+    principal = await call.principal(token)
     where = (EVERYWHERE if asked.uuid is None else agent(asked.uuid),)
 
     def may(kind: str) -> bool:
-        return holder.allows(call.now, where, (Permission("task", action, kind),))
+        return principal.allows(call.now, where, (Permission("task", action, kind),))
 
     needed = [kind for kind in task_types.KINDS if kind not in LATER] if asked.kind is None else [asked.kind]
     if not all(map(may, needed)):
@@ -329,6 +329,7 @@ METHODS = (
         permission="task:listen for the agent",
         handler=register,
         over_socket=True,
+        counted=False,
     ),
     Method(
         name="task_unregister_task",
@@ -346,6 +347,7 @@ METHODS = (
         result=Created,
         permission="task:write of the kind of task, for the agent",
         handler=upload,
+        counted=False,
     ),
     Method(
         name="task_query",

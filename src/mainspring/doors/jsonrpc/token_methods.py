@@ -14,7 +14,7 @@ from mainspring.core.audit import PURPOSE, Note
 from mainspring.core.errors import Invalid
 from mainspring.core.model import Key
 from mainspring.core.permissions import Limit
-from mainspring.doors.jsonrpc.credentials import Holder
+from mainspring.doors.jsonrpc.credentials import TokenPrincipal
 from mainspring.doors.jsonrpc.errors import denied, invalid_params, wrong
 from mainspring.doors.jsonrpc.method import Call, Method
 
@@ -145,7 +145,7 @@ async def get(call: Call[Whose]) -> Shown:
     """The caller's own token, or with a super token any."""
     given = call.params
     if given.supertoken is None:
-        return _shown((await call.holder(given.token)).key)
+        return _shown((await call.principal(given.token)).key)
     await _super(call, given.supertoken, "read other tokens")
     credential = access.read(given.token)
     name = given.token if credential is None else credential.name
@@ -159,21 +159,21 @@ async def create(call: Call[Create]) -> Pair:
     """A new token."""
     given = call.params.token_creation
     limits = _limits_of(given.token_limit)
-    holder = await _super(call, call.params.father_token, "create new tokens")
+    principal = await _super(call, call.params.father_token, "create new tokens")
     if (given.username is None) != (given.password is None):
         raise wrong("parse", "Username and Password must be both provided or both absent")
     password = None if given.password is None else await _hashed(call, given.password)
     wanted = NewToken(limits, given.username, password, given.timestamp_from, given.timestamp_to)
-    note = _note(call, holder, "token_create", given.username or "")
+    note = _note(call, principal, "token_create", given.username or "")
     return Pair(*await access.create(call.core, call.now, wanted, call.dice(DICE_BYTES), note))
 
 
 async def edit(call: Call[Edit]) -> Edited:
     """Replace a token's limits."""
     limits = _limits_of(call.params.limit)
-    holder = await _super(call, call.params.token, "edit tokens")
+    principal = await _super(call, call.params.token, "edit tokens")
     await _not_the_super(call, "edited")
-    note = _note(call, holder, "token_edit", call.params.target_token)
+    note = _note(call, principal, "token_edit", call.params.target_token)
     found = await access.edit(call.core, call.now, call.params.target_token, limits, note)
     call.credentials.forget()
     assert found.lookup is not None
@@ -183,11 +183,11 @@ async def edit(call: Call[Edit]) -> Edited:
 async def delete(call: Call[Target]) -> Deleted:
     """Delete a token."""
     target = call.params.target_token
-    holder = await _super(call, call.params.token, "delete tokens")
+    principal = await _super(call, call.params.token, "delete tokens")
     if not target:
         raise wrong("input", "target_token cannot be empty")
     await _not_the_super(call, "deleted")
-    found_by = await access.delete(call.core, call.now, target, _note(call, holder, "token_delete", target))
+    found_by = await access.delete(call.core, call.now, target, _note(call, principal, "token_delete", target))
     call.credentials.forget()
     return Deleted(message=f"Token {target} deleted successfully", rows_affected=1, matched_by=found_by)
 
@@ -201,10 +201,10 @@ async def list_all_tokens(call: Call[Token]) -> All:
 async def change_password(call: Call[NewPassword]) -> Said:
     """Give a token another password."""
     given = call.params
-    holder = await _super(call, given.token, "change passwords")
+    principal = await _super(call, given.token, "change passwords")
     access.check_password(given.new_password, NEW_PASSWORD_CHARS_MIN)
     password = await _hashed(call, given.new_password)
-    note = _note(call, holder, "token_change_password", given.target_token)
+    note = _note(call, principal, "token_change_password", given.target_token)
     await access.change_password(call.core, call.now, given.target_token, password, note)
     call.credentials.forget()
     return Said(success=True, message="Password changed successfully")
@@ -212,19 +212,19 @@ async def change_password(call: Call[NewPassword]) -> Said:
 
 async def roll_token_secret(call: Call[Target]) -> Pair:
     """Give a token another secret; its key stays."""
-    holder = await _super(call, call.params.token, "roll token secrets")
+    principal = await _super(call, call.params.token, "roll token secrets")
     await _not_the_super(call, "rolled")
-    note = _note(call, holder, "token_roll_token_secret", call.params.target_token)
+    note = _note(call, principal, "token_roll_token_secret", call.params.target_token)
     pair = await access.roll(call.core, call.now, call.params.target_token, call.dice(DICE_BYTES), note)
     call.credentials.forget()
     return Pair(*pair)
 
 
-async def _super(call: Call[Any], token: str, what: str) -> Holder:
-    holder = await call.holder(token)
-    if not holder.is_super:
+async def _super(call: Call[Any], token: str, what: str) -> TokenPrincipal:
+    principal = await call.principal(token)
+    if not principal.is_super:
         raise denied(f"Only Super Token can {what}")
-    return holder
+    return principal
 
 
 async def _not_the_super(call: Call[Any], what: str) -> None:
@@ -238,13 +238,13 @@ async def _hashed(call: Call[Any], password: str) -> bytes:
     return await asyncio.to_thread(passwords.hashed, password, call.dice(passwords.SALT_BYTES))
 
 
-def _note(call: Call[Any], holder: Holder, operation: str, target: str) -> Note:
+def _note(call: Call[Any], principal: TokenPrincipal, operation: str, target: str) -> Note:
     """What the audit log says of a change."""
     given = tuple(name for name in call.params.__struct_fields__ if getattr(call.params, name) is not None)
     return Note(
-        project=holder.key.project,
-        key_id=holder.key.id,
-        shown=holder.key.shown,
+        project=principal.key.project,
+        key_id=principal.key.id,
+        shown=principal.key.shown,
         ip=call.ip,
         operation=f"rpc.{operation}",
         fields=given,

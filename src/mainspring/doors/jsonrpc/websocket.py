@@ -2,6 +2,9 @@
 
 Nothing is sent on a socket before the answer to its first call, and none of its events before the answer that made the
 subscription known: clients read the very next frame as that answer.
+
+Who does not read is not read: a call is at work until its answer is sent, and what has been read or is to be sent has
+bounds in number and in bytes.
 """
 
 from __future__ import annotations
@@ -10,7 +13,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from mainspring.core.limits import RPC_CALLS_PER_SOCKET, RPC_SUBSCRIPTIONS_MAX
+from mainspring.core.limits import (
+    RPC_BYTES_PER_SOCKET,
+    RPC_CALLS_PER_SOCKET,
+    RPC_SUBSCRIPTIONS_MAX,
+    RPC_WORK_PER_SOCKET,
+)
 from mainspring.doors.jsonrpc.dispatch import Rpc
 from mainspring.doors.jsonrpc.errors import TOO_MANY_SUBSCRIPTIONS, too_big
 from mainspring.doors.jsonrpc.protocol import Batch, Single, event, read
@@ -80,6 +88,10 @@ class Socket:
         self._ip = ip
         self._send = send
         self._room = asyncio.Semaphore(RPC_CALLS_PER_SOCKET)
+        self._at_work = asyncio.Semaphore(RPC_WORK_PER_SOCKET)
+        self._sending = asyncio.Lock()
+        self._bytes = 0
+        self._fewer = asyncio.Event()
         self._calls: set[asyncio.Task[None]] = set()
         self._patient: set[asyncio.Task[None]] = set()
         self.streams: dict[int, Stream] = {}
@@ -93,6 +105,7 @@ class Socket:
                 text = message.get("text")
                 body = text.encode() if text is not None else message.get("bytes") or b""
                 await self._room.acquire()
+                await self._fits(len(body))
                 self._start(body)
         finally:
             for stream in list(self.streams.values()):
@@ -103,22 +116,44 @@ class Socket:
 
     def _start(self, body: bytes) -> None:
         said = read(body)
-        task = asyncio.create_task(self._call(said))
-        self._calls.add(task)
         if self._rpc.waits(said):
+            task = asyncio.create_task(self._call(said, len(body)))
             self._patient.add(task)
+        else:
+            task = asyncio.create_task(self._work(said, len(body)))
+        self._calls.add(task)
         task.add_done_callback(self._done)
+
+    async def _fits(self, size: int) -> None:
+        """Wait until a message of so many bytes has a place among those under way; the only one always has."""
+        while self._bytes and self._bytes + size > RPC_BYTES_PER_SOCKET:
+            self._fewer.clear()
+            await self._fewer.wait()
+        self._bytes += size
+
+    def _weighs(self, more: int) -> None:
+        self._bytes += more
+        self._fewer.set()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._calls.discard(task)
         self._patient.discard(task)
         self._room.release()
 
-    async def _call(self, said: Single | Batch) -> None:
+    async def _work(self, said: Single | Batch, size: int) -> None:
+        async with self._at_work:
+            await self._call(said, size)
+
+    async def _call(self, said: Single | Batch, size: int) -> None:
         calling = _Calling(self)
-        answered = await self._rpc.answer(said, calling, self._ip)
-        if answered.body:
-            await self.send(answered.body)
+        try:
+            answered = await self._rpc.answer(said, calling, self._ip)
+            self._weighs(len(answered.body) - size)
+            size = len(answered.body)
+            if answered.body:
+                await self.send(answered.body)
+        finally:
+            self._weighs(-size)
         for stream in calling.opened:
             stream.make_known()
 
@@ -136,9 +171,10 @@ class Socket:
         return int.from_bytes(self._rpc.dice(7)) >> (56 - ID_BITS)
 
     async def send(self, body: bytes) -> bool:
-        """One message; False when the other side is gone."""
-        try:
-            await self._send({"type": "websocket.send", "text": body.decode()})
-        except OSError:
-            return False
+        """One message, when the ones before it are on their way; False when the other side is gone."""
+        async with self._sending:
+            try:
+                await self._send({"type": "websocket.send", "text": body.decode()})
+            except OSError:
+                return False
         return True

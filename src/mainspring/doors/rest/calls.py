@@ -81,6 +81,8 @@ class Call(msgspec.Struct, Generic[B, Q], frozen=True):
         `render` makes the answer from the use case's result, `bare` the one without secrets, where there are any: then
         the whole one is sealed. `project`: whose thing it is, if not the caller's.
         """
+        if self.key is None and self.origin is None:
+            return None
         note = self.note(bare or render, project)
         if self.key is None:
             return None if note is None else noted(note)

@@ -74,11 +74,9 @@ class Pages:
         self._clock = clock
         self._ready = ready
         self._metrics = metrics
-        self._front = reference.landing_page(root_path)
         self._document = cache(lambda: encode(openapi.document(root_path)))
         self._reference = cache(lambda: reference.reference_page(openapi.document(root_path), root_path))
         self.by_path: dict[bytes, Page] = {
-            b"/": self._landing,
             b"/healthz": healthz,
             b"/readyz": self._readyz,
             b"/metrics": self._metrics_text,
@@ -110,6 +108,3 @@ class Pages:
 
     async def _docs(self, scope: Scope, receive: Receive, send: Send) -> None:
         await answer(scope, send, 200, _HTML, self._reference())
-
-    async def _landing(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await answer(scope, send, 200, _HTML, self._front)

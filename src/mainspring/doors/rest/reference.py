@@ -44,16 +44,6 @@ def reference_page(document: dict[str, Any], root_path: str) -> bytes:
     )
 
 
-def landing_page(root_path: str) -> bytes:
-    """What a browser finds at the root."""
-    links = {"docs": "API reference", "openapi.json": "OpenAPI document", "readyz": "Readiness"}
-    shown = "".join(f'<li><a href="{escape(root_path)}/{path}">{text}</a></li>' for path, text in links.items())
-    return _page(
-        "Mainspring",
-        f"<h1>Mainspring {escape(__version__)}</h1><p>This server makes things happen on time.</p><ul>{shown}</ul>",
-    )
-
-
 def _page(title: str, body: str) -> bytes:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

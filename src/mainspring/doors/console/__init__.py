@@ -1,0 +1,1 @@
+"""The console: pages for people in the browser, rendered here, acting through the operations of the REST API."""

@@ -1,0 +1,12 @@
+"""Reads about queues for the screens."""
+
+from __future__ import annotations
+
+from mainspring.store.db import Db
+
+
+class QueueViewStore:
+    """One method, one read."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
