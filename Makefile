@@ -10,10 +10,10 @@ OPENRPC := $(BIN)/python -m mainspring.doors.jsonrpc.openrpc
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-clients check lint imports types fix lock spec spec-check bench soak failover wheel clean
+.PHONY: help setup run test test-browser test-clients check lint imports types fix lock spec spec-check bench soak failover screenshots wheel clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## Create or update the environment in .venv; every other target does so by itself
 	@command -v $(PYTHON) >/dev/null || { echo "Mainspring needs Python 3.11 or newer, and there is no '$(PYTHON)' here."; exit 1; }
@@ -24,6 +24,9 @@ run: setup ## Start the server in the foreground, ready to use (ARGS="--temp" ke
 
 test: setup ## Run the test suite on JOBS=2 processes (ARGS="-k words tests/core" for a part of it)
 	@$(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder $(ARGS)
+
+test-browser: setup ## Test the console in a real Chromium (Debian: chromium)
+	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
 test-clients: setup clients/typescript/node_modules/.package-lock.json ## Test the TypeScript client; needs Node.js 20 with npm
 	@cd clients/typescript && npm test
@@ -71,6 +74,9 @@ soak: setup ## Run the long tests, minutes each
 
 failover: setup ## Kill the leaders of a replicated database under load and look for losses (ARGS="--kills 1")
 	@$(BIN)/python -m tools.failover $(ARGS)
+
+screenshots: setup ## Photograph every screen of the console into build/screenshots (Debian: chromium fonts-noto-cjk)
+	@$(BIN)/python -m tools.screenshots $(ARGS)
 
 wheel: setup ## Build the wheel into dist/
 	@$(BIN)/hatchling build -t wheel

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NOT_BENCHMARKS = {"__init__", "__main__", "amqp", "wire", "queue_engine", "sink", "rig", "report", "peer_apscheduler"}
+PARTS = {"amqp", "wire", "queue_engine", "peer_apscheduler", "webhook_calls", "webhook_celery", "webhook_isolation"}
+NOT_BENCHMARKS = {"__init__", "__main__", "sink", "rig", "report"} | PARTS
 
 
 def main() -> int:

@@ -43,7 +43,7 @@ ROUNDS = 1 if QUICK else 3
 TOOLS = Path(".tools/peers")
 HERE = Path(__file__).parent
 DEBIAN = {"redis": "redis-server", "beanstalkd": "beanstalkd", "rabbitmq": "rabbitmq-server"}
-PYPI = ("pgqueuer[asyncpg]", "procrastinate")
+PYPI = ("pgqueuer[asyncpg]", "procrastinate", "pgmq>=1.1")
 NPM = ("pg-boss", "graphile-worker", "fauxqs")
 
 Measure = Callable[[], tuple[float, float]]
@@ -58,9 +58,11 @@ def install() -> None:
         else:
             subprocess.run(["apt-get", "update", "-qq"], check=True)
             subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], check=True)
-    if not (TOOLS / "bin" / "python").exists():
+    stamp = TOOLS / "from-pypi"
+    if not stamp.exists() or stamp.read_text() != repr(PYPI):
         subprocess.run([sys.executable, "-m", "venv", str(TOOLS)], check=True)
         subprocess.run([str(TOOLS / "bin" / "pip"), "install", "-q", *PYPI], check=True)
+        stamp.write_text(repr(PYPI))
     if not (TOOLS / "node_modules" / "fauxqs").exists() and shutil.which("npm"):
         subprocess.run(["npm", "install", "--silent", "--no-fund", "--prefix", str(TOOLS), *NPM], check=True)
 
@@ -249,6 +251,7 @@ PEERS: dict[str, tuple[str, Callable[[], contextlib.AbstractContextManager[Measu
     "beanstalkd": ("-f0", beanstalkd),
     "fauxqs": ("SQS over HTTP, in memory", fauxqs),
     "mainspring-postgres": ("PostgreSQL, over HTTP", on_postgres),
+    "pgmq": ("PostgreSQL, its SQL functions", in_python("pgmq")),
     "pgqueuer": ("PostgreSQL, in its caller", in_python("pgqueuer")),
     "procrastinate": ("PostgreSQL, in its caller", in_python("procrastinate")),
     "pg-boss": ("PostgreSQL, in its caller", in_node("pg-boss")),

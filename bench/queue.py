@@ -13,11 +13,11 @@ Servers are pinned to one core, this side to the other. Everything is on disk be
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import statistics
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,17 +53,26 @@ PARTS = ("engine", "http", "flat", "memory")
 GOALS = {"inline": 0.5, "helper": 0.6, "postgres": 0.4}
 
 
-def publishing(key: str, queue: str = "q", *, keyed: bool = False) -> list[Callable[[Any], bytes | None]]:
-    """A script for each connection: publish one message after the other."""
+def random_key() -> str:
+    return uuid.uuid4().hex
+
+
+def ordered_key() -> str:
+    """One that sorts behind those before it, so that its row lands beside theirs."""
+    return f"{time.time_ns():016x}{uuid.uuid4().hex[:16]}"
+
+
+def publishing(
+    key: str, queue: str = "q", once: Callable[[], str] | None = None
+) -> list[Callable[[Any], bytes | None]]:
+    """A script for each connection: publish one message after the other; `once` makes their idempotency keys."""
     body = b'{"queue":"%b","payload":%b}' % (queue.encode(), PAYLOAD)
     same = request_bytes("POST", "/v1/queue/publish", key, body)
-    numbers = itertools.count()
 
     def one(_: Any) -> bytes:
-        if not keyed:
+        if once is None:
             return same
-        unique = f"Idempotency-Key: {next(numbers)}-{time.time_ns()}"
-        return request_bytes("POST", "/v1/queue/publish", key, body, unique)
+        return request_bytes("POST", "/v1/queue/publish", key, body, f"Idempotency-Key: {once()}")
 
     return [one] * CONNECTIONS
 
@@ -133,7 +142,8 @@ def http() -> dict[str, Any]:
                 scripts = {
                     "nothing": lambda key=server.key: nothing(key),
                     "keyless": lambda key=server.key: publishing(key),
-                    "keyed": lambda key=server.key: publishing(key, keyed=True),
+                    "keyed": lambda key=server.key: publishing(key, once=random_key),
+                    "keyed in order": lambda key=server.key: publishing(key, once=ordered_key),
                     "batch of 100": lambda key=server.key: batches(key, 100),
                 }
                 talk(server.port, publishing(server.key), 0.5)
@@ -162,10 +172,10 @@ def told(kind: str, runs: dict[str, list[tuple[float, float, float]]]) -> dict[s
             "ratio": ratio,
             "ratio_by_cpu": by_cpu,
         }
-        single = name in ("keyless", "keyed")
+        single = name.startswith("key")
         against = f"  {ratio:.2f} of nothing, {by_cpu:.2f} by CPU time (goal {GOALS[kind]})" if single else ""
         each = f" = {100 * rate:,.0f} messages/s" if name == "batch of 100" else ""
-        print(f"  {kind:>8} {name:>12} {rate:>9,.0f}/s  p99 {p99:>6.1f} ms{against}{each}", flush=True)
+        print(f"  {kind:>8} {name:>14} {rate:>9,.0f}/s  p99 {p99:>6.1f} ms{against}{each}", flush=True)
     return figures
 
 

@@ -101,7 +101,7 @@ class BareSqlite:
         self.connection = apsw.Connection(str(path))
         self.connection.execute(
             "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-            "PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -65536;"
+            "PRAGMA wal_autocheckpoint = 2000; PRAGMA cache_size = -65536;"
             "CREATE TABLE m (id INTEGER PRIMARY KEY, generation INTEGER NOT NULL, rank INTEGER NOT NULL,"
             " payload BLOB NOT NULL, headers BLOB, group_id TEXT) STRICT"
         ).fetchall()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 PAYLOAD = "x" * 300
@@ -26,6 +28,29 @@ async def load(one: Callable[[], Awaitable[Any]], seconds: float) -> None:
     await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
     took.sort()
     print(len(took), took[int(len(took) * 0.99)])
+
+
+async def with_pgmq(url: str, seconds: float) -> None:
+    """Its SQL functions, which its Python package carries, called over connections that prepare the call once."""
+    import asyncpg
+    import pgmq
+
+    ready = asyncio.Queue[Any]()
+    connections = [await asyncpg.connect(url) for _ in range(AT_ONCE)]
+    with contextlib.suppress(asyncpg.DuplicateTableError, asyncpg.DuplicateFunctionError, asyncpg.DuplicateObjectError):
+        await connections[0].execute((Path(pgmq.__file__).parent / "sql" / "pgmq.sql").read_text())
+    await connections[0].execute("SELECT pgmq.create('bench')")
+    payload = json.dumps({"x": PAYLOAD})
+    for connection in connections:
+        ready.put_nowait(await connection.prepare("SELECT pgmq.send('bench', $1::jsonb)"))
+
+    async def send() -> None:
+        statement = ready.get_nowait()
+        await statement.fetchval(payload)
+        ready.put_nowait(statement)
+
+    await load(send, seconds)
+    await asyncio.gather(*(connection.close() for connection in connections))
 
 
 async def with_pgqueuer(url: str, seconds: float) -> None:
@@ -58,5 +83,5 @@ async def with_procrastinate(url: str, seconds: float) -> None:
 
 if __name__ == "__main__":
     library, url, seconds = sys.argv[1:]
-    program = {"pgqueuer": with_pgqueuer, "procrastinate": with_procrastinate}[library]
+    program = {"pgmq": with_pgmq, "pgqueuer": with_pgqueuer, "procrastinate": with_procrastinate}[library]
     asyncio.run(program(url, float(seconds)))

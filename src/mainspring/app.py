@@ -17,14 +17,15 @@ from typing import Any
 import msgspec
 import uvloop
 
-from mainspring.core import audit, cron, tokens, zone_data
+from mainspring.core import audit, cron, sample_schedules, tokens, zone_data
 from mainspring.core.errors import Unavailable
 from mainspring.core.events import Listeners
 from mainspring.core.limits import DRAIN, MINUTE, SECOND
 from mainspring.core.model import Key
 from mainspring.core.ports import Core, QueueRules
 from mainspring.core.rate import Buckets
-from mainspring.doors import asgi, sockets
+from mainspring.core.samples import Tally
+from mainspring.doors import asgi, facts, sockets
 from mainspring.doors.entrance import Entrance, elsewhere
 from mainspring.doors.sockets import url_of
 from mainspring.http_server import HttpServer, of_settings
@@ -33,6 +34,7 @@ from mainspring.loops.agents import Agents
 from mainspring.loops.dispatcher import Dispatcher
 from mainspring.loops.janitor import Janitor
 from mainspring.loops.pusher import Pusher
+from mainspring.loops.sampler import Sampler
 from mainspring.loops.scheduler import Scheduler
 from mainspring.loops.scripts import ScriptRunner
 from mainspring.loops.server_jobs import ServerJobs
@@ -51,8 +53,7 @@ from mainspring.store.store import Store
 from mainspring.store.vault import SealedVault, check_canary
 
 SCHEDULER_PACE = 0.005
-DISPATCHER_PACE = 0.003
-PUSHER_PACE = 0.003
+DISPATCHER_PACE = PUSHER_PACE = 0.003
 TIDE_PACE = 0.005
 SCRIPTS_PACE = AGENTS_PACE = 0.02
 
@@ -84,7 +85,8 @@ class Server:
         self.dispatcher: Dispatcher | None = None
         self.scripts: ScriptRunner | None = None
         self._answer_script: Callable[[bytes], Awaitable[bytes]] | None = None
-        self._events = Listeners(self.metrics.on_event, logs.on_event)
+        self._tally = Tally()
+        self._events = Listeners(self.metrics.on_event, logs.on_event, self._tally.on_event)
         self._sign_in: Callable[[Key], str] = lambda _: "/console"
         self._sender: HttpSender | None = None
 
@@ -153,6 +155,9 @@ class Server:
         self.metrics.node.look = self._node_facts
         self._start_loops()
         self._entrance.open(asgi.build(self._door()))
+        if self.settings.dev:
+            home = url_of(*self.addresses[0])
+            await sample_schedules.make(self.core, now, home + "/dev/echo", self.settings.crontab_timezone)
         self.sign_in_path = await self._sign_in_link() if self.settings.dev else "/console"
         gc.collect()
         gc.freeze()
@@ -190,6 +195,8 @@ class Server:
         if "janitor" in self.settings.roles:
             loops["janitor"] = Janitor(self.core, self.settings.audit_days).step, 0.05
         # These every node has, whatever its roles.
+        self._sampler = Sampler(self.core, self._tally, queues="janitor" in self.settings.roles)
+        loops["sampler"] = self._sampler.step, 0.0
         loops["keeper"] = self._keep, 0.0
         loops["node"] = self.store.beat, 0.0
         loops["agents"] = self._agents.step, AGENTS_PACE
@@ -246,6 +253,7 @@ class Server:
             stopping=lambda: self._stopping,
             server_zone=settings.crontab_timezone,
             sign_in=self._hear_console,
+            facts=facts.Facts(settings.roles, settings.audit_days, lambda: self.store.node),
         )
 
     def _node_facts(self) -> NodeFacts | None:
@@ -311,6 +319,7 @@ class Server:
         for service in list(services.values()):
             await service.stop()
         await _as_far_as_it_goes(self._keep(self.store.clock()))
+        await _as_far_as_it_goes(self._sampler.keep(self.store.clock()))
         if self._sender is not None:
             await self._sender.close()
         await self._hang_up()
@@ -361,16 +370,6 @@ async def _follow_time_zones(store: Store, now: int) -> None:
         logs.say("time-zone data changed", version=version, schedules_moved=moved)
 
 
-def _at_the_end_of(life: int, call: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-
-    def ended() -> None:
-        loop.remove_reader(life)
-        call()
-
-    loop.add_reader(life, ended)
-
-
 def run(
     settings: Settings,
     *,
@@ -390,7 +389,7 @@ def run(
             asyncio.get_running_loop().add_signal_handler(name, server.ask_to_stop)
         await server.start()
         if life is not None:
-            _at_the_end_of(life, server.ask_to_stop)
+            sockets.at_the_end_of(life, server.ask_to_stop)
         if not settings.dev and not is_loopback(settings.binds):
             logs.say("listening on an address other machines can reach", addresses=server.addresses)
         started(server)

@@ -1,4 +1,4 @@
-"""uvicorn as this service runs it: its signals left alone, and sockets that end when the other side falls silent."""
+"""uvicorn as this service runs it: its signals left alone, and connections that end when the other side is silent."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
 from mainspring.core.limits import RPC_BODY_BYTES_MAX, RPC_IDLE, SECOND
 from mainspring.settings import Settings
 
+KEEP_ALIVE_S = 75
+HEAD_BYTES_MAX = 64 * 1024
+# In chunks of six bytes each the largest body that is taken is so large on the wire.
+REQUEST_BYTES_MAX = 2 * RPC_BODY_BYTES_MAX
 # How often, while a socket may be silent, it is seen whether the other side has taken something.
 LOOKS = 3
 
@@ -24,6 +29,41 @@ class HttpServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class Http(HttpToolsProtocol):
+    """A connection over which no whole request head has come is over after as long as one between two requests. A head
+    has an end, and so has a request with all its chunks and trailers: the parser itself knows no bound."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._bytes = 0
+        self._request: Any = None
+        self._look = self.loop.call_later(KEEP_ALIVE_S, self._look_again)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        request: Any = self.scope
+        if request is not self._request:
+            self._request, self._bytes = request, 0
+            return
+        self._bytes += len(data)
+        most = HEAD_BYTES_MAX if request is None or "method" not in request else REQUEST_BYTES_MAX
+        if self._bytes > most and not self.transport.is_closing():
+            self.send_400_response(f"The request, or its head, is larger than {most} bytes")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._look.cancel()
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        self._look.cancel()
+        super().handle_websocket_upgrade()
+
+    def _look_again(self) -> None:
+        first: object = self.cycle
+        if first is None:
+            self.transport.abort()
 
 
 class WebSocket(WebSocketsSansIOProtocol):
@@ -110,7 +150,7 @@ def config(app: Any, *, trusted_proxies: tuple[str, ...] = (), root_path: str = 
     return uvicorn.Config(
         app,
         interface="asgi3",
-        http="httptools",
+        http=Http,
         loop="none",
         ws=WebSocket,
         # A message that is a little too big is answered; only far beyond that is the socket closed.
@@ -122,7 +162,7 @@ def config(app: Any, *, trusted_proxies: tuple[str, ...] = (), root_path: str = 
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_keep_alive=75,
+        timeout_keep_alive=KEEP_ALIVE_S,
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
         root_path=root_path,

@@ -18,6 +18,7 @@ WORK = {
     "cron.trigger",
     "task.schedule",
     "task.cancel",
+    "run.replay",
     "queue.publish",
     "queue.publish_batch",
     "queue.consume",

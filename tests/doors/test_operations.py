@@ -128,6 +128,7 @@ async def test_a_result_has_all_the_fields_that_are_documented_and_no_others(tmp
     async with serving(tmp_path, dev=True) as live:
         job = await live.cron(task=f"{live.url}/dev/echo")
         run = (await live.post(f"/v1/cron/trigger/{job['id']}")).data
+        await live.work()
         body = {"task": "https://example.com/", "run_at": "2100-01-01T00:00:00Z"}
         task = (await live.post("/v1/scheduling/task/schedule", body)).data
         key = (await live.post("/v1/account/keys/create", {"name": "x"})).data

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -173,10 +175,37 @@ def test_small_calls_of_one_that_reads_nothing_are_not_read_for_ever(attacked: S
 def test_a_thousand_that_never_speak_are_in_nobodys_way(attacked: ServerProcess) -> None:
     before = size_of(attacked)
     with ExitStack() as stack:
-        for _ in range(1_000):
+        address = urlsplit(attacked.url)
+        for _ in range(500):
             stack.enter_context(RawSocket(attacked.url))
+            stack.enter_context(socket.create_connection((address.hostname, address.port)))
         assert size_of(attacked) - before < 100 * MIB
         is_well(attacked)
+
+
+HEAD = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begun", "endless"),
+    [
+        (b"GET /", b"/" * MIB),
+        (HEAD + b"X: ", b"x" * MIB),
+        (HEAD, b"a: b\r\n" * 100_000),
+        (b"", b"\r\n" * MIB),
+        (CHUNKED + b"2\r\n{}\r\n0\r\nX: ", b"x" * MIB),
+    ],
+    ids=["url", "header", "headers", "nothing", "trailer"],
+)
+def test_a_request_without_an_end_has_one(attacked: ServerProcess, begun: bytes, endless: bytes) -> None:
+    before = size_of(attacked)
+    address = urlsplit(attacked.url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as opened:
+        opened.sendall(begun)
+        with pytest.raises(ConnectionError):
+            opened.sendall(endless * (64 * MIB // len(endless)))
+    assert size_of(attacked) - before < NOISE
 
 
 def test_one_that_hangs_up_half_way_is_let_go(attacked: ServerProcess) -> None:

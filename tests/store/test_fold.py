@@ -53,6 +53,30 @@ async def test_what_arrives_during_a_batch_is_the_next_one() -> None:
     assert await fold(9) == 18
 
 
+async def test_those_that_are_a_turn_later_than_the_first_come_along() -> None:
+    """A request that is being read when the first one asks is handed over a turn of the event loop later."""
+    batches = Batches()
+    fold = Fold(batches)
+    calls: list[asyncio.Future[int]] = []
+    for number in range(4):
+        calls.append(asyncio.ensure_future(fold(number)))
+        await turn()
+    assert await asyncio.gather(*calls) == [0, 2, 4, 6]
+    assert batches.seen == [[0, 1, 2, 3]]
+
+
+async def test_those_that_keep_coming_do_not_hold_up_the_first() -> None:
+    batches = Batches()
+    fold = Fold(batches)
+    first = asyncio.ensure_future(fold(1))
+    others: list[asyncio.Future[int]] = []
+    while not first.done():
+        others.append(asyncio.ensure_future(fold(2)))
+        await turn()
+    assert await first == 2
+    assert set(await asyncio.gather(*others)) == {4}
+
+
 async def test_a_refusal_is_raised_to_its_caller_alone() -> None:
     batches = Batches()
     fold = Fold(batches)

@@ -194,14 +194,20 @@ async def test_few_texts_are_prepared_however_many_rows_there_are(tmp_path: Path
 async def test_the_house_settings_hold(store: Store) -> None:
     answers = {
         name: next(driver(store).execute(f"PRAGMA {name}"))[0]
-        for name in ("page_size", "auto_vacuum", "journal_mode", "synchronous", "wal_autocheckpoint")
+        for name in (
+            *("page_size", "auto_vacuum", "journal_mode", "synchronous"),
+            *("wal_autocheckpoint", "cache_size", "temp_store", "journal_size_limit"),
+        )
     }
     assert answers == {
         "page_size": 8192,
         "auto_vacuum": 2,
         "journal_mode": "wal",
         "synchronous": 2,
-        "wal_autocheckpoint": 1000,
+        "wal_autocheckpoint": 2000,
+        "cache_size": -16384,
+        "temp_store": 2,
+        "journal_size_limit": 64 * 1024 * 1024,
     }
 
 

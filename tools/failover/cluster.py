@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import asyncpg
+
 from tools.failover.programs import Programs
 
 USER = "mainspring"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import asyncpg
-from tools.failover.load import YEARLY
-from tools.failover.verdict import SECOND, GapRow, Kept, RunRow, ScheduleRow
 
 from mainspring.core import ids
+from tools.failover.load import YEARLY
+from tools.failover.verdict import SECOND, GapRow, Kept, RunRow, ScheduleRow
 
 _NO_INDEX = "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off"
 _SCHEDULES = "SELECT id, name, cron_expr, created_at, deleted_at IS NOT NULL FROM schedules"

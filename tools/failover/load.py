@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+
 from tools.failover.nodes import KEY
 
 CLIENTS = 16

@@ -1,9 +1,13 @@
 /** Waiting, and names that nobody else has. */
 
-/** 128 random bits in hexadecimal. `crypto.randomUUID` would need a page served over TLS. */
+/**
+ * The time in 48 bits, then 80 random bits, in hexadecimal. Names made one after the other lie side by side in the
+ * server's index, which spares it a page for each. `crypto.randomUUID` would need a page served over TLS.
+ */
 export function randomId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const bytes = crypto.getRandomValues(new Uint8Array(10));
+  const random = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return Date.now().toString(16).padStart(12, "0") + random;
 }
 
 /** Resolves after `ms` milliseconds; rejects with the signal's reason when that comes first. */

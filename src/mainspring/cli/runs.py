@@ -39,6 +39,10 @@ def register(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     get.add_argument("id")
     api.add_options(get)
     get.set_defaults(run=_get)
+    replay = verbs.add_parser("replay", help="run a run that is over once more, as it was")
+    replay.add_argument("id")
+    api.add_options(replay)
+    replay.set_defaults(run=_replay)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -89,4 +93,13 @@ def _get(args: argparse.Namespace) -> int:
             ),
             "",
         )
+    return 0
+
+
+def _replay(args: argparse.Namespace) -> int:
+    run = api.call(args, "POST", f"/v1/scheduling/run/replay/{args.id}")
+    if args.json:
+        show.as_json(run)
+    else:
+        print(f"{run['run_id']} is {run['state']}, a replay of {args.id}")
     return 0

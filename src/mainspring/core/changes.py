@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from mainspring.core.idempotency import Once
-from mainspring.core.model import CrontabTask, Entry, Key, RunState, Schedule, Target, Trigger
+from mainspring.core.model import CrontabTask, Entry, Key, Run, RunState, Schedule, Target, Trigger
 from mainspring.core.webhooks_model import Outgoing
 
 
@@ -68,13 +68,14 @@ class Stale(msgspec.Struct, frozen=True):
 
 
 class ManualRun(msgspec.Struct, frozen=True):
-    """A run asked for by hand. `payload` stands in for the target's."""
+    """A run asked for by hand. `payload` stands in for the target's; `again`: a run whose target it goes to again."""
 
     project: str
     schedule_id: int
     trigger: Trigger
     payload: bytes | None
     once: Once | None
+    again: Run | None = None
 
 
 class Claim(msgspec.Struct, frozen=True):

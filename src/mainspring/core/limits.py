@@ -67,6 +67,12 @@ KEY_CHARS_MAX = 512
 KEY_CACHE = SECOND
 RATE_MAX = 1_000_000
 
+# Samples, and what the console counts: rows that a view walks at most.
+SAMPLE_DAYS = 7
+SAMPLED_QUEUES_MAX = 500
+COUNTED_MAX = 100_000
+WALKED_MAX = 10_000
+
 # Audit log
 AUDIT_DAYS_DEFAULT = 365
 AUDIT_DAYS_MAX = 3_650

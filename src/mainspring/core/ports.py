@@ -35,6 +35,7 @@ from mainspring.core.queue_model import (
     Settlement,
 )
 from mainspring.core.queue_ports import DeadLetterSlice, MessageSlice, QueueSlice, TideSlice
+from mainspring.core.samples import SampleSlice
 from mainspring.core.scripts_model import Sandbox
 from mainspring.core.scripts_ports import ScriptResultSlice, ScriptSlice
 from mainspring.core.seats import Seats
@@ -310,6 +311,9 @@ class Store(Protocol):
 
     @property
     def views(self) -> Views: ...
+
+    @property
+    def samples(self) -> SampleSlice: ...
 
     async def recall(self, now: int, project: str, operation: str, key: str, body_hash: bytes) -> Replay | None:
         """The answer kept for an idempotency key, None for a new one. Raises the refusal for another body."""

@@ -10,12 +10,13 @@ import re2
 
 from mainspring import __version__
 from mainspring.core import ids, limits, retry
-from mainspring.core.changes import Claim, FollowUp, Result
+from mainspring.core.changes import Claim, FollowUp, ManualRun, Result
 from mainspring.core.drafts import opened_headers
-from mainspring.core.errors import NotFound
+from mainspring.core.errors import Conflict, NotFound
 from mainspring.core.forms import CONTENT_TYPE, form_of
 from mainspring.core.headers import outbound_headers
-from mainspring.core.model import Attempt, Expect, LoggedAttempt, Page, Run, RunState, Target
+from mainspring.core.idempotency import Once, Replay
+from mainspring.core.model import FINAL_STATES, Attempt, Expect, LoggedAttempt, Page, Run, RunState, Target
 from mainspring.core.ports import Core, Outcome, Request, Vault
 from mainspring.core.urls import origin_of
 from mainspring.core.webhooks_events import body_of, run_failed
@@ -221,6 +222,19 @@ def only_attempt(run: Run) -> Attempt:
         body=run.body,
         error=run.error,
     )
+
+
+async def replay(core: Core, project: str, run_id: int, once: Once | None) -> Run | Replay:
+    """Run once more, to the target and with the payload that a run had, what that run was about; under the overlap
+    policy of its schedule. Raises `NotFound`, `Conflict` (overlap, not over yet, schedule deleted)."""
+    run, _ = await get(core, project, run_id)
+    if run.state not in FINAL_STATES:
+        raise Conflict("this run is still under way", hint="Wait for its end; its retries are part of it.")
+    assert run.schedule_id is not None
+    again = ManualRun(project, run.schedule_id, "replay", run.payload, once, again=run)
+    made = await core.store.trigger_run(again)
+    core.wakeup.dispatcher()
+    return made
 
 
 async def page_of_schedule(

@@ -236,7 +236,8 @@ class Outgoing(msgspec.Struct, frozen=True):
     """What a dispatcher has to know of a delivery beyond its claim, as it is at the moment it is sent.
 
     `target_id`: the endpoint's present target, else the run's. `earlier`: sealed secrets that sign beside the present
-    one until `earlier_until`. `stopped`: why it is not to be sent at all.
+    one until `earlier_until`. `stopped`: why it is not to be sent at all. `trusted`: the last word from its target was
+    a success.
     """
 
     run_id: int
@@ -249,6 +250,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     probe: bool
     uncounted: int
     stopped: str | None
+    trusted: bool = True
 
 
 class DeliveryEnd(msgspec.Struct, frozen=True):

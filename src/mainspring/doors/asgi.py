@@ -16,6 +16,7 @@ from mainspring.doors.console.api import Listen
 from mainspring.doors.console.console import Console
 from mainspring.doors.crontab.routes import Crontab
 from mainspring.doors.entrance import Refusal
+from mainspring.doors.facts import Facts
 from mainspring.doors.jsonrpc import http, openrpc
 from mainspring.doors.jsonrpc.credentials import Credentials
 from mainspring.doors.jsonrpc.dispatch import Rpc
@@ -43,8 +44,9 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     what /v1/activate gives away on a development server. `elsewhere`: what the API answers on a node that does not
     serve it; its health, readiness and metrics are answered all the same. `rpc`: is given what answers the JSON-RPC of
     scripts. `listen`: subscribes to events; `stopping`: whether the server is on its way out; `server_zone`: the zone
-    of the machine. `sign_in`: is given what makes links that sign in to the console. `crontab_key`: whether /crontab
-    needs a key; `crontab_timezone`: the zone of its times; `crontab_string`: whether it answers `data` as a string.
+    of the machine. `sign_in`: is given what makes links that sign in to the console; `facts`: what the process knows
+    of itself. `crontab_key`: whether /crontab needs a key; `crontab_timezone`: the zone of its times; `crontab_string`:
+    whether it answers `data` as a string.
     """
 
     core: Core
@@ -69,6 +71,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     stopping: Callable[[], bool] = lambda: False
     server_zone: str = "UTC"
     sign_in: Callable[[Callable[[Key], str]], None] | None = None
+    facts: Facts = Facts()
 
 
 def build(door: Door) -> App:
@@ -204,6 +207,7 @@ def _console(door: Door) -> Console:
         report=door.report,
         root_path=door.root_path.rstrip("/"),
         server_zone=door.server_zone,
+        facts=door.facts,
     )
 
 

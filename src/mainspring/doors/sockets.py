@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import resource
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mainspring.core.errors import Conflict
 
@@ -68,6 +69,17 @@ def _refused(host: str, port: int, error: OSError) -> Conflict:
         f"cannot listen on {host}:{port}: {error.strerror or error}",
         hint="Stop what listens there, or choose another with --port.",
     )
+
+
+def at_the_end_of(life: int, call: Callable[[], None]) -> None:
+    """Call it when the descriptor `life` ends."""
+    loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        loop.remove_reader(life)
+        call()
+
+    loop.add_reader(life, ended)
 
 
 def allow_many() -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from mainspring.core import queue_targets, runs
 from mainspring.core.changes import Claim, Result
@@ -26,7 +27,12 @@ _TARGETS_KEPT = 20_000
 _RESCUE_BATCH = 500
 # Results that are worth a step of their own: as many as one origin can have at a time.
 _ENOUGH = SEATS_PER_ORIGIN
-_MOMENT_S = 0.003
+_MOMENT_S = 0.005
+# That a target still fails, nobody waits to hear: it is written with what is let through to the others that fail.
+_PATIENCE_S = 0.3
+# To targets in doubt one request after the other is begun, not all in a row: a connection that is refused takes half a
+# millisecond, in which no other request moves.
+_APART_S = 0.002
 
 
 class Dispatcher:
@@ -55,6 +61,8 @@ class Dispatcher:
         # By attempt: a run that was taken over while this node was cut off may come back to it as the next attempt.
         self._flying: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._ended: list[Result] = []
+        self._in_doubt: deque[Callable[[], None]] = deque()
+        self._writing: asyncio.TimerHandle | None = None
         self._targets: OrderedDict[int, Target] = OrderedDict()
         self._cut_off: list[tuple[int, int]] = []
         self._hastened = False
@@ -63,7 +71,7 @@ class Dispatcher:
 
     @property
     def in_flight(self) -> int:
-        return len(self._flying)
+        return len(self._flying) + len(self._in_doubt)
 
     async def step(self, now: int) -> int:
         """Write results, claim and send as far as seats allow; ms until something more is due."""
@@ -83,8 +91,7 @@ class Dispatcher:
                 for claim in claims:
                     self._seats.give_back(claim.origin)
                 raise
-            for claim in claims:
-                self._launch(claim, now + LEASE, outgoing.get(claim.run_id))
+            self._launch(claims, now + LEASE, outgoing)
         waiting = await self._core.store.runs.next_waiting(LANE, now)
         gate = self._core.store.webhooks.deliveries.next_turn(now)
         return min(gate, SECOND if waiting is None else min(SECOND, max(1, waiting - now)))
@@ -92,6 +99,9 @@ class Dispatcher:
     async def _take_turns(self, now: int) -> list[Claim]:
         """Write how attempts have ended, and claim for the seats that they leave."""
         results, self._ended = self._ended, []
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
         for result in results:
             if result.due_at is not None:
                 self._seats.reread(result.due_at)
@@ -132,6 +142,8 @@ class Dispatcher:
         here. What is still in flight then is cut off and stays leased: `hand_over`, its node's next start, or another
         node when the lease ends, rescues it.
         """
+        while self._in_doubt:
+            self._in_doubt.popleft()()
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while self._flying and not self._hastened and (left := until - loop.time()) > 0:
@@ -165,11 +177,29 @@ class Dispatcher:
         asked = [_run_id(one) for one in found if one.kind == "webhook"]
         return await self._core.store.webhooks.deliveries.outgoing(asked) if asked else {}
 
-    def _launch(self, claim: Claim, lease_until: int, delivery: Outgoing | None) -> None:
-        target = self._targets[_target_id(delivery, claim.target_id)]
+    def _launch(self, claims: Sequence[Claim], lease_until: int, outgoing: Mapping[int, Outgoing]) -> None:
+        waiting = len(self._in_doubt)
+        for claim in claims:
+            delivery = outgoing.get(claim.run_id)
+            target = self._targets[_target_id(delivery, claim.target_id)]
+            begin = partial(self._begin, claim, target, lease_until, delivery)
+            if delivery is None or delivery.trusted:
+                begin()
+            else:
+                self._in_doubt.append(begin)
+        if self._in_doubt and not waiting:
+            asyncio.get_running_loop().call_soon(self._begin_in_doubt)
+
+    def _begin(self, claim: Claim, target: Target, lease_until: int, delivery: Outgoing | None) -> None:
         sending = self._send(claim, target, lease_until, delivery)
         task = asyncio.get_running_loop().create_task(sending)
         self._flying[claim.run_id, claim.attempt] = task
+
+    def _begin_in_doubt(self) -> None:
+        if self._in_doubt:
+            self._in_doubt.popleft()()
+        if self._in_doubt:
+            asyncio.get_running_loop().call_later(_APART_S, self._begin_in_doubt)
 
     async def _send(self, claim: Claim, target: Target, lease_until: int, delivery: Outgoing | None) -> None:
         try:
@@ -181,23 +211,30 @@ class Dispatcher:
                 # Held up since the claim (a process stopped, a network cut): somebody else may have sent it by now.
                 return
             outcome = await self._attempt(claim, target, delivery)
-            self._ended.append(runs.after(claim, target, outcome, self._dice(), delivery))
-            self._gather()
+            self._gather(runs.after(claim, target, outcome, self._dice(), delivery))
         finally:
             del self._flying[claim.run_id, claim.attempt]
             self._seats.give_back(claim.origin)
 
-    def _gather(self) -> None:
+    def _gather(self, ended: Result) -> None:
         """Results are written together: when there are enough, when no other is in flight, or a moment after the first.
 
-        All wake this loop alone: nothing that has ended here is work for another.
+        This wakes this loop alone: nothing that has ended here is work for another.
         """
-        if len(self._ended) >= _ENOUGH or len(self._flying) == 1:
+        loop = asyncio.get_running_loop()
+        self._ended.append(ended)
+        patient = ended.delivery is not None and not ended.delivery.trusted and ended.state == "retrying"
+        if len(self._ended) >= _ENOUGH or (self.in_flight == 1 and not patient):
             self._core.wakeup.dispatcher(hurry=True)
-        elif len(self._ended) == 1:
-            asyncio.get_running_loop().call_later(_MOMENT_S, self._write_soon)
+            return
+        at = loop.time() + (_PATIENCE_S if patient else _MOMENT_S)
+        if self._writing is None or self._writing.when() > at:
+            if self._writing is not None:
+                self._writing.cancel()
+            self._writing = loop.call_at(at, self._write_soon)
 
     def _write_soon(self) -> None:
+        self._writing = None
         if self._ended:
             self._core.wakeup.dispatcher(hurry=True)
 
@@ -257,9 +294,12 @@ class Dispatcher:
     async def _load_targets(self, claims: list[Claim], outgoing: Mapping[int, Outgoing]) -> None:
         """Targets never change, so they are kept; the ones longest unused go first."""
         wanted = {_target_id(outgoing.get(claim.run_id), claim.target_id) for claim in claims}
-        for target_id in wanted & self._targets.keys():
-            self._targets.move_to_end(target_id)
-        missing = list(wanted - self._targets.keys())
+        missing = []
+        for target_id in wanted:
+            if target_id in self._targets:
+                self._targets.move_to_end(target_id)
+            else:
+                missing.append(target_id)
         for at in range(0, len(missing), _RESCUE_BATCH):
             self._targets.update(await self._core.store.runs.targets(missing[at : at + _RESCUE_BATCH]))
         while len(self._targets) > _TARGETS_KEPT:

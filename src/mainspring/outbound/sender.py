@@ -18,6 +18,7 @@ from mainspring.core.errors import Invalid
 from mainspring.core.ports import Outcome, Request
 from mainspring.core.retry_after import parse_retry_after
 from mainspring.outbound.connections import FLIGHT, Clock, Flight, GuardedConnector
+from mainspring.outbound.echoes import without_echoes
 from mainspring.outbound.failures import failure_text
 from mainspring.outbound.guard import Guard
 from mainspring.outbound.urls import parse_url
@@ -25,6 +26,7 @@ from mainspring.outbound.urls import parse_url
 # The deadline of the request is the only one; the client's own timers would each cost a few microseconds.
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 _URLS_KEPT = 16_384
+_PLACES_KEPT = 4_096
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Without a body they have no length either (RFC 9110 section 8.6).
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -73,7 +75,7 @@ class HttpSender:
         """Send one request; every ending is an `Outcome` and only cancellation raises.
 
         A reply is any complete response, redirects included: they are not followed. After a failure `status` and
-        `body` hold what of the response had come by then.
+        `body` hold what of the response had come by then. Values of custom headers are blotted out of `body`.
         """
         try:
             dialled = _dialled(request.url)
@@ -89,8 +91,8 @@ class HttpSender:
             if flight.forbidden is not None:
                 return Outcome(kind="forbidden", ended_at=self._clock(), error=flight.forbidden)
             if deadline.expired():
-                return self._failed(flight, "timeout", _timeout_text(request, flight))
-            return self._failed(flight, "connection", failure_text(error))
+                return self._failed(request, flight, "timeout", _timeout_text(request, flight))
+            return self._failed(request, flight, "connection", failure_text(error))
         finally:
             FLIGHT.reset(token)
 
@@ -116,8 +118,8 @@ class HttpSender:
     ) -> Outcome:
         """One exchange, written and read on the client's connection itself.
 
-        Its session does the same through five objects, a task and three copies of the headers (measured: 28 us more
-        for each request, half of what it took).
+        Its session does the same through five objects, a task and three copies of the headers (measured on 20 Nov 2026,
+        with 11 headers: 90 us of CPU for each request, 35 this way).
         """
         connection = await connector.connect(self._place(dialled), [], _NO_TIMEOUT)
         protocol = connection.protocol
@@ -147,7 +149,7 @@ class HttpSender:
                 ended_at=now,
                 sent_at=flight.sent_at,
                 status=flight.status,
-                body=bytes(flight.body),
+                body=_kept(flight, request),
                 truncated=flight.size > len(flight.body),
                 retry_after_ms=None if retry_after is None else parse_retry_after(retry_after, now),
                 headers=_plain(message.headers.items()) if request.want_headers else (),
@@ -163,18 +165,18 @@ class HttpSender:
         """What the client asks for when it asks where to connect to; it is never sent."""
         place = self._places.get(dialled.place)
         if place is None:
-            if len(self._places) >= _URLS_KEPT:
+            if len(self._places) >= _PLACES_KEPT:
                 self._places.clear()
             place = self._places[dialled.place] = aiohttp.ClientRequest("GET", dialled.origin)
         return place
 
-    def _failed(self, flight: Flight, kind: Literal["timeout", "connection"], error: str) -> Outcome:
+    def _failed(self, request: Request, flight: Flight, kind: Literal["timeout", "connection"], error: str) -> Outcome:
         return Outcome(
             kind=kind,
             ended_at=self._clock(),
             sent_at=flight.sent_at,
             status=flight.status,
-            body=bytes(flight.body),
+            body=_kept(flight, request),
             truncated=flight.size > len(flight.body),
             error=error,
         )
@@ -220,6 +222,12 @@ async def _read(content: aiohttp.StreamReader, flight: Flight, keep_bytes: int) 
             flight.body += chunk[:room]
         if content.at_eof():
             return
+
+
+def _kept(flight: Flight, request: Request) -> bytes:
+    """What is kept of the response; only who asked for all of it, headers too, gets it as it came."""
+    body = bytes(flight.body)
+    return body if request.want_headers else without_echoes(body, request.headers)
 
 
 def _timeout_text(request: Request, flight: Flight) -> str:

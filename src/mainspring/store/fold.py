@@ -1,8 +1,11 @@
 """Group commit: concurrent calls of one kind become one batch, one transaction, one sync.
 
-At most one batch of a kind is in flight; what arrives meanwhile is the next batch. A batch leaves when a turn of the
-event loop brings nobody new (measured with 64 connections: 62 calls share a commit instead of 18, and a publish costs a
-quarter less CPU time), or after 2 ms; one caller alone waits for two empty turns. It is capped in rows and bytes.
+At most one batch of a kind is in flight; what arrives meanwhile is the next one, and leaves at once. The first after a
+pause leaves when a turn of the event loop brings nobody new, or after 2 ms: a commit on the loop's own thread leaves
+nothing to arrive meanwhile, and without this a third as many shared it (measured with 64 connections: 62 calls instead
+of 18, a third less CPU time for each publish; one caller alone waits for two empty turns). A batch is capped in rows
+and bytes.
+
 When a batch raises, its items are tried one by one, so that strangers do not fail for one caller's row; but not when
 the database is away, for then it may have been kept. A caller that gives up does not cancel the batch it is in.
 """
@@ -48,8 +51,8 @@ class Fold(Generic[T, R]):
 
     async def _flush(self) -> None:
         try:
+            await self._gather()
             while self._items:
-                await self._gather()
                 count = self._next_count()
                 items, self._items = self._items[:count], self._items[count:]
                 callers, self._callers = self._callers[:count], self._callers[count:]

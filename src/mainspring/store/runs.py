@@ -77,6 +77,8 @@ class RunStore:
     async def _trigger(self, tx: Tx, now: int, item: ManualRun) -> Run | Refused:
         found = await tx.fetch_in("get_entries", [(item.schedule_id,)])
         if not found or (entry := rows.entry(found[0])).schedule.project != item.project:
+            if item.again is not None:
+                return Conflict("the schedule of this run was deleted", hint="Make it anew, and run that one.")
             return NotFound("there is no such schedule", hint="List them to see their ids.")
         busy = entry.progress.active > 0 or entry.progress.held > 0
         if busy and entry.schedule.overlap == "skip":
@@ -90,7 +92,11 @@ class RunStore:
                 f"{OVERLAP_QUEUE_MAX} runs of this schedule are waiting already",
                 hint="Wait for some of them to end.",
             )
-        lanes = (await lanes_of(tx, [(item.schedule_id, entry.schedule.lane)]))[item.schedule_id]
+        if item.again is not None:
+            await tx.hold("hold_run", id=item.again.id)
+            lanes: Sequence[str] = [row[4] for row in await tx.fetch("get_run", id=item.again.id, project=item.project)]
+        else:
+            lanes = (await lanes_of(tx, [(item.schedule_id, entry.schedule.lane)]))[item.schedule_id]
         if not lanes:
             return Conflict("there is no agent that it is for", hint="Name some, then start it.")
         keys = self._keys.take(now, len(lanes))
@@ -134,7 +140,7 @@ class RunStore:
             async with self._db.transaction("soon") as tx:
                 if results:
                     fenced, off = await self._finish(tx, now, results)
-                await self._gates.turn(tx, now)
+                await self._gates.turn(tx, now, seats.passed_over())
                 claims = await self._claim(tx, now, picked, (LET_THROUGH, node, lease_until))
         self._gates.switched_off += off
         return fenced, claims
@@ -329,6 +335,7 @@ class RunStore:
 
 def _manual_row(run_id: int, lane: str, item: ManualRun, entry: Entry, due_at: int | None, now: int) -> Row:
     schedule = entry.schedule
+    there = item.again or schedule
     return (
         run_id,
         schedule.id,
@@ -339,8 +346,8 @@ def _manual_row(run_id: int, lane: str, item: ManualRun, entry: Entry, due_at: i
         0,
         now,
         now,
-        schedule.target_id,
-        schedule.origin,
+        there.target_id,
+        there.origin,
         item.payload,
         due_at,
     )

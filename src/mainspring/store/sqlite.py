@@ -34,8 +34,8 @@ PRAGMA page_size = 8192;
 PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
-PRAGMA wal_autocheckpoint = 1000;
-PRAGMA cache_size = -65536;
+PRAGMA wal_autocheckpoint = 2000;
+PRAGMA cache_size = -16384;
 PRAGMA temp_store = MEMORY;
 PRAGMA journal_size_limit = 67108864;
 """
@@ -97,7 +97,8 @@ def connect(path: Path, *, vfs: str | None = None, readonly: bool = False) -> ap
     connection = apsw.Connection(str(path), flags=flags, vfs=vfs, statementcachesize=500)
     connection.set_busy_timeout(5_000)
     if not readonly:
-        connection.execute(_PRAGMAS)
+        # A statement with an answer holds up those after it until somebody takes the answer.
+        connection.execute(_PRAGMAS).fetchall()
     return connection
 
 

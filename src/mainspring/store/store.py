@@ -46,6 +46,7 @@ from mainspring.store.publishing import PublishStore, size_of
 from mainspring.store.pushes import PushStore
 from mainspring.store.queues import QueueStore
 from mainspring.store.runs import RunStore
+from mainspring.store.samples import SampleStore
 from mainspring.store.schedules import ScheduleStore
 from mainspring.store.script_results import ScriptResultStore
 from mainspring.store.scripts import ScriptStore
@@ -85,6 +86,7 @@ class Store:
         self.audit = AuditStore(db)
         self.upkeep = UpkeepStore(db)
         self.views = ViewStore(db)
+        self.samples = SampleStore(db, lambda: self.node)
         self.queues = QueueStore(db, keys, announcer)
         self.publishing = PublishStore(db, keys, self.queues, self._writer)
         self.messages = MessageStore(db, keys, self.queues, self._writer)

@@ -52,6 +52,8 @@ COPIED = (
     "agents",
     "agent_reports",
     "agent_tasks",
+    "samples",
+    "queue_samples",
 )
 LEFT_OUT = {
     "migrations": "each database's own record of its own files",

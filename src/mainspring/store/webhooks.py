@@ -207,7 +207,7 @@ class DeliveryStore:
     async def outgoing(self, run_ids: Sequence[int]) -> dict[int, Outgoing]:
         """What is to be known of deliveries that are about to be sent."""
         found = await self._db.read_in("outgoing", [(one,) for one in run_ids])
-        return {row[0]: Outgoing(*(*row[:7], bool(row[7]), *row[8:])) for row in found}
+        return {row[0]: Outgoing(*(*row[:7], bool(row[7]), *row[8:10], bool(row[10]))) for row in found}
 
     async def get(self, project: str, delivery_id: int) -> DeliveryWithAttempts | None:
         found = await self._db.read_in("get_deliveries", [(delivery_id,)])

@@ -32,6 +32,16 @@ class Visitor:
         assert found is not None, "the page has no form"
         return await self.send(path, csrf=unescape(found[1]), back=page, **fields)
 
+    async def submit_all(self, page: str, path: str, fields: list[tuple[str, str]]) -> Answer:
+        """Likewise, with fields that may be there several times."""
+        return await self._call("POST", path, urlencode([*(await self._hidden(page)), *fields]).encode(), {})
+
+    async def _hidden(self, page: str) -> list[tuple[str, str]]:
+        shown = (await self.get(page)).raw.decode()
+        found = re.search(r'name="csrf" value="([^"]+)"', shown)
+        assert found is not None, "the page has no form"
+        return [("csrf", unescape(found[1])), ("back", page)]
+
     async def sign_in(self, credential: str = KEY) -> Answer:
         return await self.send("/console/sign-in", credential=credential)
 

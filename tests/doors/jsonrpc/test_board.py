@@ -21,6 +21,8 @@ PAGE: list[tuple[str, Any]] = [
     ("kv_get_multi_value", {"namespace_key": [{"namespace": ONE, "key": "metadata_name"}]}),
     ("kv_list_all_namespace", {}),
     ("kv_create", {"namespace": "global"}),
+    ("js-worker_list_all_js_worker", {}),
+    ("agent_static_data_multi_last_query", {"uuids": [ONE], "fields": ["cpu", "system"]}),
     ("nodeget-server_uuid", []),
     ("nodeget-server_version", []),
     ("nodeget-server_hello", []),
@@ -78,6 +80,9 @@ async def test_opening_the_page_and_working_on_it(live: Live) -> None:
         conditions = [{"cron_name": "ping_task"}, {"limit": 20}, {"run_time_from_to": [1795144260000, 1795147860000]}]
         query = {"token": SUPER, "query": {"condition": conditions}}
         request = {"jsonrpc": "2.0", "id": "q", "method": "crontab-result_query", "params": query}
+        assert (await talk(opened, request))["result"] == []
+        about = {"token": SUPER, "task_data_query": {"condition": [{"task_id": 77}]}}
+        request = {"jsonrpc": "2.0", "id": "t", "method": "task_query", "params": about}
         assert (await talk(opened, request))["result"] == []
 
 

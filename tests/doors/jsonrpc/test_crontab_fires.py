@@ -236,6 +236,14 @@ async def test_results_are_found_by_all_their_conditions(both: Live) -> None:
     assert await times("is_success", "is_failure") == []
 
 
+async def test_a_query_gives_a_thousand_unless_it_says_more_and_ten_thousand_at_most(both: Live) -> None:
+    for first in range(0, 10_001, 1_000):
+        await write(both, *range(first, min(first + 1_000, 10_001)))
+    for conditions, count in ([], 1_000), ([{"limit": 1_001}], 1_001), ([{"limit": 1 << 40}], 10_000):
+        found = [row["run_time"] for row in await query(both, *conditions)]
+        assert found == list(range(10_000, 10_000 - count, -1))
+
+
 @pytest.mark.parametrize(
     "condition",
     [{"is_success": False}, {"nothing": 1}, "nothing", {"limit": -1}, {"limit": "1"}, {"id": 1.5},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +19,7 @@ from doors.live import SUPER, Live
 from e2e.harness import wait_for
 from e2e.raw_sockets import TEXT, RawSocket, call, frame
 from mainspring import http_server
-from mainspring.core.limits import RPC_SUBSCRIPTIONS_MAX
+from mainspring.core.limits import RPC_BYTES_PER_SOCKET, RPC_SUBSCRIPTIONS_MAX, RPC_WORK_PER_SOCKET
 from mainspring.doors.jsonrpc.credentials import Credentials
 from mainspring.doors.jsonrpc.dispatch import Rpc
 from mainspring.doors.jsonrpc.errors import wrong
@@ -88,7 +89,7 @@ class Feed:
 
 
 @asynccontextmanager
-async def fed(live: Live) -> AsyncIterator[tuple[Feed, Callable[[], Any]]]:
+async def fed(live: Live) -> AsyncIterator[tuple[Feed, Callable[..., Any]]]:
     """A feed and how to connect to it, on a server of its own beside the live one."""
     import socket as sockets
 
@@ -113,7 +114,10 @@ async def fed(live: Live) -> AsyncIterator[tuple[Feed, Callable[[], Any]]]:
     listener = sockets.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     async with listening(app, listener):
-        yield feed, lambda: live.client.ws_connect(url)
+        try:
+            yield feed, lambda **options: live.client.ws_connect(url, **options)
+        finally:
+            feed.let_go.set()
 
 
 def request(method: str, number: int = 1, params: Any = ()) -> dict[str, Any]:
@@ -194,6 +198,31 @@ async def test_calls_are_carried_out_beside_each_other(live: Live) -> None:
         assert (await opened.receive_json(timeout=10))["id"] == 1
 
 
+async def test_so_many_are_at_work_at_a_time_and_those_that_wait_are_not_among_them(live: Live) -> None:
+    async with fed(live) as (feed, connect), connect() as opened:
+        for number in range(RPC_WORK_PER_SOCKET + 8):
+            await opened.send_json(request("feed_work", number))
+        await until(lambda: feed.waiting == RPC_WORK_PER_SOCKET)
+        await opened.send_json(request("feed_wait", 100))
+        await until(lambda: feed.waiting == RPC_WORK_PER_SOCKET + 1)
+        feed.let_go.set()
+        answers = [await opened.receive_json(timeout=10) for _ in range(RPC_WORK_PER_SOCKET + 9)]
+        assert {one["id"] for one in answers} == {*range(RPC_WORK_PER_SOCKET + 8), 100}
+
+
+async def test_so_many_bytes_are_under_way_at_a_time(live: Live) -> None:
+    large = "i" * (RPC_BYTES_PER_SOCKET // 4)
+    async with fed(live) as (feed, connect), connect(max_msg_size=0) as opened:
+        sending = [asyncio.create_task(opened.send_json({**request("feed_wait"), "id": large})) for _ in range(5)]
+        await until(lambda: feed.waiting == 3)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await until(lambda: feed.waiting > 3)
+        feed.let_go.set()
+        for _ in sending:
+            assert (await opened.receive_json(timeout=10))["id"] == large
+
+
 async def test_who_waits_is_let_go_when_the_socket_closes_and_who_works_is_not(live: Live) -> None:
     async with fed(live) as (feed, connect):
         async with connect() as opened:
@@ -234,6 +263,18 @@ async def test_a_socket_that_falls_silent_is_closed(live: Live, monkeypatch: pyt
             await asyncio.sleep(0.1)
         ended = await asyncio.wait_for(quiet_end, 5)
         assert ended.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.ERROR)
+
+
+async def test_a_connection_that_asks_for_nothing_is_closed(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "KEEP_ALIVE_S", 0.3)
+    async with socket(live) as opened:
+        for said in (b"", b"GET / HTTP/1.1\r\nHost: h\r\nX: "):
+            reader, writer = await asyncio.open_connection("127.0.0.1", live.port)
+            writer.write(said)
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+            writer.close()
+        assert (await talk(opened, HELLO)) == HELLO_AGAIN
 
 
 async def test_one_that_reads_slowly_is_waited_for_and_one_that_reads_nothing_is_not(

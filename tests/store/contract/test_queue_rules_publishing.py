@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from mainspring.core import messages, queues
 from mainspring.core.errors import Invalid, LimitExceeded, Unavailable
+from mainspring.core.events import MessagesPublished
 from mainspring.core.idempotency import Answer, Once
 from mainspring.core.limits import DEDUP_WINDOW, IDEMPOTENCY_WINDOW, PAYLOAD_BYTES_MAX, SECOND
 from mainspring.core.messages import MessageDraft
@@ -61,6 +62,16 @@ async def test_rule_12_one_key_publishes_once_and_says_the_same_again(hand: Hand
         await send(hand, key("k", b"other body"), b"4")
     assert refused.value.code == "IDEMPOTENCY_MISMATCH"
     assert payloads(await hand.consume()) == [b"1", b"2", b"3"]
+
+
+@pytest.mark.parametrize("more", [{}, {"delay_seconds": 5}, {"group_id": "g"}], ids=["plain", "delayed", "grouped"])
+async def test_what_is_published_together_is_counted_once(hand: Hand, more: dict[str, object]) -> None:
+    await hand.make(type="fifo" if "group_id" in more else "standard")
+    calls = [send(hand, key(str(at % 8)), b"1", b"2", **more) for at in range(10)]  # type: ignore[arg-type] # as above
+    plain = [hand.publish(b"3", **more) for _ in range(5)]
+    await asyncio.gather(*calls, *plain)
+    said = hand.bench.said(MessagesPublished)
+    assert sum(one.messages for one in said if isinstance(one, MessagesPublished)) == 8 * 2 + 5
 
 
 async def test_rule_12_copies_that_come_at_once_are_one(hand: Hand, store: Store) -> None:

@@ -90,6 +90,9 @@ TASK_CANCEL: Operation[TaskRecord] = Operation(
     "task.cancel", "DELETE", "/v1/scheduling/task/cancel/{task_id}", idempotent=True
 )
 RUN_LIST: Operation[RunPage] = Operation("run.list", "GET", "/v1/scheduling/run/list")
+RUN_REPLAY: Operation[RunRecord] = Operation(
+    "run.replay", "POST", "/v1/scheduling/run/replay/{run_id}", idempotent=True
+)
 QUEUE_CREATE: Operation[QueueRecord] = Operation("queue.create", "POST", "/v1/queue/create", idempotent=True)
 QUEUE_LIST: Operation[QueuePage] = Operation("queue.list", "GET", "/v1/queue/list")
 QUEUE_GET: Operation[QueueRecord] = Operation("queue.get", "GET", "/v1/queue/get/{queue}")

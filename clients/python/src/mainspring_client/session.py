@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import uuid
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from mainspring_client import address, operations
+from mainspring_client import address, clock, operations
 from mainspring_client.address import Address
 from mainspring_client.answers import Result
 from mainspring_client.errors import NoKey, NotFound
@@ -17,6 +17,14 @@ from mainspring_client.retrying import Patience
 from mainspring_client.version import __version__
 
 AGENT = f"mainspring-client-python/{__version__}"
+
+
+def _new_name() -> str:
+    """A name for one call that nobody has used before: a repeat of the call, and nothing else, is the same call.
+
+    The time in 48 bits, then 80 random bits: names made one after the other lie side by side in the server's index.
+    """
+    return f"{int(clock.wall() * 1000):012x}{secrets.token_hex(10)}"
 
 
 class Session:
@@ -38,8 +46,7 @@ class Session:
     def request(self, operation: Operation[Any], given: Mapping[str, Any]) -> Request:
         """The request of one call, complete. Raises `NoKey`."""
         where = self.address
-        # A name that nobody has used before: a repeat of this call, and nothing else, is the same call.
-        request = build(operation, given, uuid.uuid4().hex if self.patience.retries else None)
+        request = build(operation, given, _new_name() if self.patience.retries else None)
         headers = {**request.headers, "User-Agent": AGENT, "Accept": "application/json"}
         if where.key is not None:
             headers["Authorization"] = f"Bearer {where.key}"

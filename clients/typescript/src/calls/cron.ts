@@ -71,5 +71,7 @@ export const taskCalls = (call: Call) => ({
 export const runCalls = (call: Call) => ({
   /** List runs, newest first. */
   list: (query: RunsQuery = {}, options?: CallOptions) => call("run.list", query, options),
+  /** Run a run that is over once more, with the target and the payload that it had. */
+  replay: (id: string, fields: Once = {}, options?: CallOptions) => call("run.replay", { ...fields, id }, options),
 });
 

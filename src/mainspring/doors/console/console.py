@@ -28,6 +28,7 @@ from mainspring.doors.console.render import STATIC, Pages
 from mainspring.doors.console.routing import Method, Page
 from mainspring.doors.console.session import COOKIE, LIFE, Session, Sessions
 from mainspring.doors.console.visit import Note, Visit, fields_of, nothing_here
+from mainspring.doors.facts import Facts
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -42,7 +43,8 @@ class Console:
     """Answers everything under /console.
 
     `api`: the operations of the REST API; `listen`: subscribes to events; `stopping`: whether the server is on its way
-    out; `observe`: (operation, status, microseconds); `report`: an unexpected error; `server_zone`: an IANA name.
+    out; `observe`: (operation, status, microseconds); `report`: an unexpected error; `server_zone`: an IANA name;
+    `facts`: what the process knows of itself.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Console:
         report: Callable[[BaseException, str], None],
         root_path: str,
         server_zone: str,
+        facts: Facts,
     ) -> None:
         self._core = core
         self._api = api
@@ -66,6 +69,8 @@ class Console:
         self._observe = observe
         self._report = report
         self._server_zone = server_zone
+        self._facts = facts
+        self._started_at = clock()
         self._pages = Pages(root_path)
         self.base = self._pages.base
         self._sessions = Sessions(core)
@@ -80,10 +85,7 @@ class Console:
                     Route("/preferences", self._whole(self._prefer), methods=["POST"]),
                     Route("/pulse", self._whole(self._beat)),
                     *(Route(page.path, self._whole(self._page(page)), methods=[page.method]) for page in PAGES),
-                    *(
-                        Route("/{rest:path}", self._whole(self._page(Page(method, "", _nowhere))), methods=[method])
-                        for method in get_args(Method)
-                    ),
+                    Route("/{rest:path}", self._whole(_nowhere), methods=list(get_args(Method))),
                 ]
             )
         )
@@ -147,6 +149,9 @@ class Console:
                 now=now,
                 base=self.base,
                 server_zone=self._server_zone,
+                clock=self._clock,
+                facts=self._facts,
+                started_at=self._started_at,
                 fields=[],
                 note=self._note_of(request),
             )
@@ -259,7 +264,7 @@ class Console:
         return StreamingResponse(self._pulse.beats(), media_type="text/event-stream", headers=headers)
 
 
-async def _nowhere(visit: Visit) -> Response:
+async def _nowhere(request: Request) -> Response:
     raise nothing_here()
 
 
@@ -273,9 +278,14 @@ async def _form(request: Request) -> list[tuple[str, str]]:
 
 
 def _check_origin(request: Request) -> None:
-    """Only this console's own pages may send forms: browsers say where a form comes from. Raises `Forbidden`."""
-    site = request.headers.get("sec-fetch-site", "same-origin")
+    """Only this console's own pages may send forms, and browsers say where a form comes from. Raises `Forbidden`.
+
+    Over plain HTTP they only name the origin; its port is not compared, because proxies often leave it out of `Host`.
+    """
+    site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
-    elsewhere = origin is not None and urlsplit(origin).netloc != request.headers.get("host", "")
-    if site not in ("same-origin", "none") or elsewhere:
+    host = urlsplit("//" + request.headers.get("host", "")).hostname
+    if site is None and origin is not None:
+        site = "same-origin" if urlsplit(origin).hostname == host else "cross-site"
+    if site not in (None, "same-origin", "none"):
         raise Forbidden("the form comes from another site", hint="Open the console and send it from there.")

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from mainspring.doors.console import agents, overview, queues, runs, schedules, scripts, settings, webhooks
+from mainspring.doors.console import (
+    agents,
+    audit_log,
+    dead_letters,
+    keys,
+    messages,
+    overview,
+    pushes,
+    queue,
+    queues,
+    runs,
+    schedules,
+    script_results,
+    scripts,
+    settings,
+    token_list,
+    webhooks,
+)
 from mainspring.doors.console.routing import Page
 
 PAGES: tuple[Page, ...] = (
@@ -10,8 +27,16 @@ PAGES: tuple[Page, ...] = (
     *schedules.PAGES,
     *runs.PAGES,
     *queues.PAGES,
+    *dead_letters.PAGES,
+    *queue.PAGES,
+    *messages.PAGES,
+    *pushes.PAGES,
     *webhooks.PAGES,
     *agents.PAGES,
     *scripts.PAGES,
+    *script_results.PAGES,
     *settings.PAGES,
+    *keys.PAGES,
+    *token_list.PAGES,
+    *audit_log.PAGES,
 )

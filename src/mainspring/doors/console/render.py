@@ -6,6 +6,7 @@ import hashlib
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import jinja2
 
@@ -76,7 +77,7 @@ class Pages:
                 "now": visit.now,
                 "instant": partial(shown.instant, zone=visit.zone),
                 "distance": partial(shown.distance, now=visit.now, coming=words("in {time}"), gone=words("{time} ago")),
-                "here": visit.url(visit.request.url.path.removeprefix(self.base), **visit.query),
+                "here": visit.url(quote(visit.request.scope["path"]), **visit.query),
             }
         )
 

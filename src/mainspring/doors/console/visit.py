@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, Literal, TypeAlias
@@ -20,6 +20,7 @@ from mainspring.doors.console.api import Api
 from mainspring.doors.console.render import Pages
 from mainspring.doors.console.session import Session
 from mainspring.doors.console.words import say
+from mainspring.doors.facts import Facts
 
 FIELDS_MAX = 2_000
 Zone: TypeAlias = Literal["utc", "server", "browser"]
@@ -44,7 +45,8 @@ class Note(msgspec.Struct, frozen=True):
 class Visit:
     """A request, its caller, and the way to the answer. `form`: the fields sent, the last of each name.
 
-    `base`: the path under which the console is mounted, without a slash at its end; `server_zone`: the IANA name.
+    `base`: the path under which the console is mounted, without a slash at its end; `server_zone`: the IANA name;
+    `clock`: now in ms; `started_at`: since when this process answers.
     """
 
     request: Request
@@ -57,6 +59,9 @@ class Visit:
     now: int
     base: str
     server_zone: str
+    clock: Callable[[], int]
+    facts: Facts
+    started_at: int
     fields: list[tuple[str, str]]
     note: Note | None = None
 
@@ -99,7 +104,7 @@ class Visit:
         """The text in the caller's language."""
         return say(self.preferences.language, text, **values)
 
-    def url(self, path: str = "", **query: Any) -> str:
+    def url(self, path: str = "", /, **query: Any) -> str:
         """A path within the console, with those query parameters that are neither None nor empty."""
         kept = {name: str(value) for name, value in query.items() if value not in (None, "")}
         return f"{self.base}{path}" + (f"?{urlencode(kept)}" if kept else "")

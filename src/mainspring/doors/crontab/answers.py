@@ -64,7 +64,7 @@ def log_row(attempt: LoggedAttempt, entry: Entry, zone: str) -> LogRow:
         task_id=entry.schedule.number,
         name=entry.crontab.name,
         module=entry.crontab.module,
-        run_type=RETRY if attempt.attempt > 1 else AGAIN if attempt.trigger == "manual" else NORMAL,
+        run_type=RETRY if attempt.attempt > 1 else AGAIN if attempt.trigger in ("manual", "replay") else NORMAL,
         status=BEGUN if attempt.ended_at is None else SUCCEEDED if attempt.error is None else FAILED,
         begin_time=_local(attempt.began_at, zone),
         end_time="" if attempt.ended_at is None else _local(attempt.ended_at, zone),

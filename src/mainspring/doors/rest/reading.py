@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
@@ -25,6 +25,7 @@ _SHOWN_CHARS = 64
 
 _members = msgspec.json.Decoder(dict[str, Raw])
 _NO_FIELDS: frozenset[str] = frozenset()
+_NO_NAMES: tuple[str, ...] = ()
 _anything = msgspec.json.Decoder(Raw)
 _values = msgspec.json.Decoder(Any)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -125,8 +126,12 @@ class Shape(Generic[S]):
                     unknown.append(name[:_SHOWN_CHARS])
                 continue
             value, strangers = field.decode(name, raw)
-            unknown += strangers
-            self._settle(values, field.name, name, value)
+            if strangers:
+                unknown += strangers
+            if field.name in values:
+                self._settle(values, field.name, name, value)
+            else:
+                values[field.name] = value
         return self.struct(**values), unknown
 
     def from_query(self, query: bytes) -> S:
@@ -215,25 +220,25 @@ class _Field:
         self._known = frozenset(plain.__struct_fields__) if _is_struct(plain) else None
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Any if self._raw else kind)
 
-    def decode(self, name: str, raw: Raw) -> tuple[Any, list[str]]:
+    def decode(self, name: str, raw: Raw) -> tuple[Any, Sequence[str]]:
         """The value (None for `null`), and the unknown names inside it."""
         text = bytes(raw)
         if text == b"null":
-            return None, []
+            return None, _NO_NAMES
         if self._raw:
-            return text, []
-        value = self._value(name, text)
+            return text, _NO_NAMES
+        try:
+            value = self._decoder.decode(text)
+        except msgspec.ValidationError as error:
+            value = self._lenient(name, text, _wrong(name, str(error)))
         if self._items is not None:
             return self._items.each(name, value)
         if self._known is None:
-            return value, []
+            return value, _NO_NAMES
         return value, [f"{name}.{inner}"[:_SHOWN_CHARS] for inner in _members.decode(text) if inner not in self._known]
 
-    def _value(self, name: str, text: bytes) -> Any:
-        try:
-            return self._decoder.decode(text)
-        except msgspec.ValidationError as error:
-            wrong = _wrong(name, str(error))
+    def _lenient(self, name: str, text: bytes, wrong: Invalid) -> Any:
+        """The value of what is not of its type as it is written."""
         try:
             return msgspec.convert(_with_whole_numbers(_values.decode(text)), self._kind)
         except msgspec.ValidationError:

@@ -8,10 +8,11 @@ from msgspec import UNSET
 
 from mainspring.core import ids, runs, schedules
 from mainspring.core.errors import NotFound
+from mainspring.core.idempotency import Replay
 from mainspring.core.instants import iso, parse_iso
 from mainspring.core.model import Attempt, Page, Run, RunState, ScheduleKind
 from mainspring.core.ports import Core
-from mainspring.doors.rest.calls import Call, cut, instant_or_none, page_of, row_key
+from mainspring.doors.rest.calls import Call, answered, cut, instant_or_none, page_of, row_key
 from mainspring.doors.rest.cursors import Listing
 from mainspring.doors.rest.requests import Nothing, RunsOfCronQuery, RunsQuery
 from mainspring.doors.rest.results import AttemptRecord, RunPage, RunRecord, RunWithAttempts
@@ -89,6 +90,12 @@ async def page(call: Call[Nothing, RunsQuery]) -> RunPage:
     found = await runs.page(call.core, call.project, where, state=state, since=since, until=until)
     rows, following = cut(found, query, Listing.RUNS, lambda run: (run.id,))
     return RunPage([run_record(run) for run in rows], following)
+
+
+async def replay(call: Call[Nothing, Nothing]) -> RunRecord | Replay:
+    """Run once more what a run was about."""
+    made = await runs.replay(call.core, call.project, row_key("run", call.path[0]), call.once(run_record))
+    return answered(made, run_record)
 
 
 async def newest_of_task(core: Core, schedule_id: int) -> RunRecord | None:

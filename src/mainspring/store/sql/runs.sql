@@ -100,7 +100,7 @@ SELECT r.id,
 FROM v JOIN runs AS r ON r.id = v.id JOIN schedules AS s ON s.id = r.schedule_id
        JOIN progress AS p ON p.schedule_id = s.id
 WHERE s.deleted_at IS NOT NULL
-   OR (p.paused_at IS NOT NULL AND (r.trigger <> 'manual' OR r.created_at <= p.paused_at))
+   OR (p.paused_at IS NOT NULL AND (r.trigger NOT IN ('manual', 'replay') OR r.created_at <= p.paused_at))
    OR (s.kind = 'task' AND p.last_state = 'cancelled');
 
 -- With the progress rows held, nobody else changes held runs.
@@ -147,7 +147,7 @@ RETURNING @run_columns;
 UPDATE runs SET state = 'cancelled', due_at = NULL, finished_at = :now, error = :reason
 WHERE id IN (SELECT id FROM runs
              WHERE schedule_id = :id AND state IN ('queued', 'running', 'retrying')
-               AND (state = 'retrying' OR (state = 'queued' AND (trigger <> 'manual' OR :manual = 1))))
+               AND (state = 'retrying' OR (state = 'queued' AND (trigger NOT IN ('manual', 'replay') OR :manual = 1))))
 RETURNING id;
 
 -- Held before they are changed: a run that was claimed between the two would be cancelled under its sender's hands.
@@ -155,7 +155,7 @@ RETURNING id;
 WITH waiting AS MATERIALIZED (
   SELECT id FROM runs
   WHERE schedule_id = :id AND state IN ('queued', 'running', 'retrying')
-    AND (state = 'retrying' OR (state = 'queued' AND (trigger <> 'manual' OR :manual = 1)))
+    AND (state = 'retrying' OR (state = 'queued' AND (trigger NOT IN ('manual', 'replay') OR :manual = 1)))
   ORDER BY id FOR UPDATE)
 UPDATE runs SET state = 'cancelled', due_at = NULL, finished_at = :now, error = :reason
 FROM waiting WHERE runs.id = waiting.id
@@ -168,6 +168,10 @@ FROM runs WHERE schedule_id = :id AND state IN ('queued', 'running', 'retrying')
 
 -- name: set_unfinished
 UPDATE progress SET active = :active, held = :held WHERE schedule_id = :id;
+
+-- Kept until the end of the transaction, and with it what only this run still needs.
+-- name: hold_run [postgres only]
+SELECT id FROM runs WHERE id = :id FOR SHARE;
 
 -- name: get_run
 SELECT @run_columns FROM runs AS r WHERE r.id = :id AND r.project = :project;

@@ -63,14 +63,14 @@ FOR NO KEY UPDATE SKIP LOCKED;
 -- What may be let through, for a circuit whose row is held; never what may not be on disk yet.
 -- name: find_gated [sqlite]
 WITH @rows(v: lane text, now bigint, below bigint, wanted bigint)
-SELECT lane, id FROM runs
+SELECT lane, id, origin FROM runs
 WHERE lane = (SELECT lane FROM v) AND due_at <= (SELECT now FROM v) AND id < (SELECT below FROM v)
 ORDER BY due_at, id LIMIT (SELECT wanted FROM v);
 
 -- name: find_gated [postgres]
 WITH @rows(v: lane text, now bigint, below bigint, wanted bigint)
-SELECT v.lane, r.id FROM v CROSS JOIN LATERAL (
-  SELECT id FROM runs WHERE runs.lane = v.lane AND runs.due_at <= v.now AND runs.id < v.below
+SELECT v.lane, r.id, r.origin FROM v CROSS JOIN LATERAL (
+  SELECT id, origin FROM runs WHERE runs.lane = v.lane AND runs.due_at <= v.now AND runs.id < v.below
   ORDER BY due_at, id LIMIT v.wanted) AS r;
 
 -- name: first_gated
@@ -143,9 +143,10 @@ SELECT d.run_id, d.circuit_id, d.endpoint_id, COALESCE(e.target_id, r.target_id)
        e.earlier_until, d.probe, d.uncounted,
        CASE WHEN d.endpoint_id IS NULL THEN NULL
             WHEN e.id IS NULL OR e.deleted_at IS NOT NULL THEN 'the endpoint was deleted'
-            WHEN e.disabled_at IS NOT NULL THEN 'the endpoint is disabled' END
+            WHEN e.disabled_at IS NOT NULL THEN 'the endpoint is disabled' END,
+       COALESCE(c.trusted, 0)
 FROM v JOIN deliveries AS d ON d.run_id = v.id JOIN runs AS r ON r.id = d.run_id
-       LEFT JOIN endpoints AS e ON e.id = d.endpoint_id;
+       LEFT JOIN circuits AS c ON c.id = d.circuit_id LEFT JOIN endpoints AS e ON e.id = d.endpoint_id;
 
 -- name: circuit_of_delivery
 SELECT circuit_id FROM deliveries WHERE run_id = :id AND project = :project;

@@ -18,6 +18,12 @@
   };
   const written = (unit) => (unit === "ms" ? milliseconds : unit === "s" ? (v) => milliseconds(v === null ? v : v * 1000) : short);
 
+  // Marks on the axis of time, by the distance of two: how they are written, and what is added at a new year or day.
+  const clock = [[86400, "{MM}-{DD}", "\n{YYYY}"], [60, "{HH}:{mm}", "\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}"], [1, "{HH}:{mm}:{ss}", "\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}"]]
+    .map((one) => [...one, ...Array(8 - one.length).fill(null), 1]);
+  // Whether some value has none beside it, so that no line would show it.
+  const alone = (values) => values.some((one, at) => one !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null);
+
   const options = (spec, width) => {
     const zone = document.body.dataset.zone === "browser" ? undefined : document.body.dataset.zoneName || "UTC";
     const write = written(spec.unit);
@@ -26,10 +32,10 @@
       width, height: 190,
       tzDate: zone ? (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone) : undefined,
       scales: { x: { time: true }, y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.08 : 1] } },
-      axes: [axis, { ...axis, size: 62, values: (_, ticks) => ticks.map(write) }],
-      series: [{ value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...spec.series.map((one) => ({
+      axes: [{ ...axis, values: clock }, { ...axis, size: 62, values: (_, ticks) => ticks.map(write) }],
+      series: [{ label: spec.time ?? "Time", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...spec.series.map((one) => ({
         label: one.label, stroke: colour(one.tone), width: spec.kind === "bars" ? 0 : 2,
-        fill: spec.kind === "bars" ? colour(one.tone) : undefined, points: { show: spec.kind === "dots" },
+        fill: spec.kind === "bars" ? colour(one.tone) : undefined, points: { size: 5, show: (plot, at) => spec.kind === "dots" || (spec.kind === "line" && alone(plot.data[at])) },
         paths: spec.kind === "bars" ? uPlot.paths.bars({ size: [0.8, 60] }) : spec.kind === "dots" ? () => null : uPlot.paths.linear(),
         value: (_, raw) => write(raw), spanGaps: false,
       }))],

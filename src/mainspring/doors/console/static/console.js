@@ -70,7 +70,7 @@
   // A field that belongs to one choice: data-for="name=value" is hidden while the choice is another.
   const shows = () => document.querySelectorAll("[data-for]").forEach((element) => {
     const [name, value] = element.dataset.for.split("=");
-    const chosen = document.querySelector(`[name="${name}"]:checked, select[name="${name}"]`);
+    const chosen = (element.closest("form") || document).querySelector(`[name="${name}"]:checked, select[name="${name}"]`);
     element.hidden = !chosen || !value.split("|").includes(chosen.value);
   });
 
@@ -90,6 +90,15 @@
       copier.textContent = "✓";
       setTimeout(() => { copier.textContent = copier.dataset.was; }, 1200);
     }
+  });
+
+  // --- a text of code: Tab writes two spaces; after Escape it moves on, as elsewhere
+  let leaving = false;
+  document.addEventListener("keydown", (event) => {
+    const area = event.target;
+    if (!area.matches("textarea[data-tab]")) return;
+    if (event.key === "Tab" && !event.shiftKey && !leaving) { event.preventDefault(); area.setRangeText("  ", area.selectionStart, area.selectionEnd, "end"); }
+    leaving = event.key === "Escape" || (leaving && event.key === "Shift");
   });
 
   // --- keys

@@ -62,4 +62,15 @@ OPERATIONS: tuple[Operation, ...] = (
         scope="cron:read",
         errors=("NOT_FOUND",),
     ),
+    Operation(
+        id="run.replay",
+        method="POST",
+        paths=("/v1/scheduling/run/replay/{id}",),
+        summary="Run a run that is over once more, with the target and the payload that it had",
+        handler=runs.replay,
+        result=made.RunRecord,
+        scope="cron:write",
+        errors=("CONFLICT",),
+        idempotent=True,
+    ),
 )
