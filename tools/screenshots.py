@@ -145,6 +145,7 @@ def main() -> int:
                 print(f"[screenshots] filling {url}", flush=True)
                 stage = Stage(url, KEY, SUPER, sink)
                 stage.build()
+                stage.employ()
                 print(f"[screenshots] waiting {LIVED_S} s, so that there is something in the charts", flush=True)
                 time.sleep(LIVED_S)
                 count = photograph(stage, readme)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 AGENT = "00000000-0000-0000-0000-0000000000a1"
 PATIENCE_S = 30.0
@@ -42,6 +42,7 @@ class Stage:
         self._target = target
         self.dress = dress
         self.ids: dict[str, str] = {}
+        self.with_agent = False
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """One call of the REST API; its data."""
@@ -51,10 +52,13 @@ class Stage:
 
     def rpc(self, method: str, **params: Any) -> Any:
         """One call of the JSON-RPC API with the super token; its result."""
-        asked = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"token": self._super, **params}}
-        answer = self._send("POST", "/", asked, {})
+        answer = self._ask(method, params)
         assert "error" not in answer, (method, answer)
         return answer["result"]
+
+    def _ask(self, method: str, params: dict[str, Any]) -> Any:
+        asked = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"token": self._super, **params}}
+        return self._send("POST", "/", asked, {})
 
     def _send(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
@@ -131,6 +135,10 @@ class Stage:
             }
             self.call("POST", "/v1/queue/nack", body)
         self.ids["dead letter"] = taken[0]["message_id"]
+        self.ids["message"] = taken[2]["message_id"]
+        push = {"url": self._target + "/pushed", "max_concurrency": 2}
+        self.call("POST", "/v1/queue/push_subscribe/pushed", push)
+        self.call("POST", "/v1/queue/publish", {"queue": "pushed", "payload": {"pushed": self.dress("yes")}})
 
     def _webhooks(self) -> None:
         for name, path, events in (("endpoint", "/hook", ["order.*"]), ("broken", "/fail", ["*"])):
@@ -155,6 +163,20 @@ class Stage:
         self.rpc("js-worker_create", name="greet", js_script_base64=source, description=self.dress("says hello"))
         self.rpc("js-worker_run", js_script_name="greet", run_type="call", params={"name": self.dress("Grace")})
 
+    def employ(self) -> None:
+        """Have the agent, which is being started, do a few things; wait until it has."""
+        self.with_agent = True
+        for task in (
+            {"tcp_ping": urlsplit(self._target).netloc},
+            "version",
+            {"execute": {"cmd": "uname", "args": ["-s"]}},
+        ):
+            until = time.monotonic() + PATIENCE_S
+            asked = {"target_uuid": AGENT, "task_type": task, "timeout_ms": 10_000}
+            while "error" in self._ask("task_create_task_blocking", asked):
+                assert time.monotonic() < until, f"the agent has not done {task}"
+                time.sleep(0.2)
+
     def _keys(self) -> None:
         self.call("POST", "/v1/account/keys/create", {"name": self.dress("a reader"), "scopes": ["cron:read"]})
 
@@ -169,23 +191,48 @@ class Stage:
     def screens(self) -> list[Screen]:
         """Every screen, with something on it."""
         ids = self.ids
+        queue = "/queues/orders"
+        endpoint = f"/webhooks/{ids['endpoint']}"
+        agent = [Screen("agent", f"/agents/{AGENT}")] if self.with_agent else []
         return [
             Screen("overview", ""),
             Screen("schedules", "/schedules"),
+            Screen("schedules-once", "/schedules?kind=task"),
+            Screen("schedules-bulk", "/schedules/bulk?do=pause"),
             Screen("schedule", f"/schedules/{ids['beat']}"),
+            Screen("schedule-task", f"/schedules/{ids['task']}"),
             Screen("schedule-new", "/schedules/new"),
             Screen("schedule-edit", f"/schedules/{ids['reports']}/edit"),
             Screen("runs", "/runs"),
+            Screen("runs-failed", "/runs?state=failed"),
             Screen("run", f"/runs/{ids['failed run']}"),
             Screen("queues", "/queues"),
-            Screen("queue", "/queues/" + quote("orders", safe="")),
-            Screen("queue-dead", "/queues/orders/dead"),
+            Screen("queues-dead", "/queues/dead"),
+            Screen("queue-new", "/queues/new"),
+            Screen("queue", queue),
+            Screen("queue-messages", queue + "/messages"),
+            Screen("queue-message", f"{queue}/messages/{ids['message']}"),
+            Screen("queue-publish", queue + "/publish"),
+            Screen("queue-dead", queue + "/dead"),
+            Screen("queue-push", queue + "/push"),
+            Screen("queue-settings", queue + "/settings"),
             Screen("webhooks", "/webhooks"),
-            Screen("webhook", f"/webhooks/{ids['endpoint']}"),
+            Screen("webhook", endpoint),
+            Screen("webhook-new", "/webhooks/new"),
+            Screen("webhook-edit", endpoint + "/edit"),
+            Screen("webhook-emit", "/webhooks/emit"),
             Screen("deliveries", "/webhooks/deliveries"),
             Screen("delivery", f"/webhooks/deliveries/{ids['failed delivery']}"),
             Screen("agents", "/agents"),
+            *agent,
             Screen("scripts", "/scripts"),
+            Screen("script-new", "/scripts/-/new"),
+            Screen("script-results", "/scripts/-/results"),
+            Screen("script-result", "/scripts/-/results/1"),
             Screen("script", "/scripts/greet"),
             Screen("settings", "/settings"),
+            Screen("settings-keys", "/settings/keys"),
+            Screen("settings-tokens", "/settings/tokens"),
+            Screen("settings-audit", "/settings/audit"),
+            Screen("settings-retention", "/settings/retention"),
         ]

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
+from agent.processes import SUPER, agent, flags
 from e2e.harness import KEY, ServerProcess, Target, server
-from tools.stage import Stage
+from tools.stage import AGENT, Stage
 
-SUPER = "superkey12345678:secret-of-the-super-token-000000"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 Opened = Callable[..., Page]
 
@@ -41,10 +41,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]
 
 
 @pytest.fixture(scope="module")
-def stage(running: ServerProcess, target: Target) -> Stage:
+def stage(running: ServerProcess, target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     filled = Stage(running.url, KEY, SUPER, target.url)
     filled.build()
-    return filled
+    with agent(tmp_path_factory.mktemp("agent"), *flags(running, "tcp_ping,version,execute", AGENT)):
+        filled.employ()
+        yield filled
 
 
 @pytest.fixture

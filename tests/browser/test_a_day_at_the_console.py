@@ -65,7 +65,7 @@ def test_a_delivery_is_sent_again(opened: Opened, running: ServerProcess, stage:
     sent = len(target.on("/hook"))
     page = opened(running.url)
     page.goto(f"{running.url}/console/webhooks/deliveries/{stage.ids['delivery']}")
-    page.get_by_role("button", name="Replay").click()
+    page.get_by_role("button", name="Replay", exact=True).click()
     expect(page.locator("#note")).to_be_visible()
     wait_for("the delivery to come again", lambda: len(target.on("/hook")) > sent)
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from browser.conftest import SUPER, Opened
+from agent.processes import SUPER
+from browser.conftest import Opened
 from e2e.harness import KEY, Target, server
 from tools.stage import Stage
 
@@ -29,6 +30,7 @@ def test_behind_a_path_nothing_is_asked_outside_of_it(
         expect(page.locator("#note")).to_contain_text("aused")
         assert len(asked) > 50
         assert [url for url in asked if not url.startswith(running.url + "/tools/ms/")] == []
+        page.close()
 
 
 def test_text_of_others_stays_text(opened: Opened, tmp_path_factory: pytest.TempPathFactory, target: Target) -> None:
@@ -46,3 +48,4 @@ def test_text_of_others_stays_text(opened: Opened, tmp_path_factory: pytest.Temp
             assert not set(shown) & set("\u202e\u2066\u200b\x07"), screen
             assert "49" not in page.locator("h1").inner_text(), screen
         assert dialogs == []
+        page.close()

@@ -159,6 +159,7 @@ async def test_another_project_s_things_answer_as_if_they_were_not_there(live: L
         ("GET", "/v1/cron/retention/get/{}", job["id"], nobody),
         ("PUT", "/v1/cron/retention/set/{}", job["id"], nobody),
         ("GET", f"/v1/cron/runs/get/{job['id']}/{{}}", run["run_id"], no_run),
+        ("GET", "/v1/scheduling/run/get/{}", run["run_id"], no_run),
         ("GET", "/v1/scheduling/run/list?cron_id={}", job["id"], nobody),
         ("GET", "/v1/scheduling/task/get/{}", task["id"], no_task),
         ("DELETE", "/v1/scheduling/task/cancel/{}", task["id"], no_task),

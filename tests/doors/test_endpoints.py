@@ -13,6 +13,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from doors.hooking import SECRET, bare_hex, emit, get, only, register, settle
 from doors.live import Live
 from doors.receiving import Receiver, receiving
+from mainspring.core.webhooks_endpoints import BY_HAND
 
 HOUR = 3_600_000
 BASE = "/v1/account/webhooks"
@@ -70,6 +71,25 @@ async def test_what_a_caller_sets_is_what_it_finds(live: Live) -> None:
     assert shown["headers"] == {"X-Own": "***"}
     [listed] = (await live.get(f"{BASE}/list")).data["items"]
     assert listed == shown
+
+
+async def test_an_endpoint_registered_as_disabled_gets_nothing_until_it_is_enabled(
+    both: Live, receiver: Receiver
+) -> None:
+    made = await register(both, receiver.url + "/a", enabled=False)
+    shown = (await both.get(f"{BASE}/get/{made['id']}")).data
+    for record in (made, shown):
+        assert (record["enabled"], record["state"], record["disabled_reason"]) == (False, "disabled", BY_HAND)
+        assert record["disabled_at"] is not None
+    assert await emit(both) == []
+    assert (await both.post(f"{BASE}/test/{made['id']}")).code == (409, "CONFLICT")
+    described = (await both.call("PATCH", f"{BASE}/update/{made['id']}", {"description": "later"})).data
+    assert (described["state"], described["disabled_at"]) == ("disabled", shown["disabled_at"])
+    enabled = (await both.call("PATCH", f"{BASE}/update/{made['id']}", {"enabled": True})).data
+    assert (enabled["enabled"], enabled["state"], enabled["disabled_at"]) == (True, "active", None)
+    assert len(await emit(both)) == 1
+    await settle(both)
+    only(receiver, "/a")
 
 
 async def test_an_update_changes_what_it_names_and_nothing_else(live: Live, receiver: Receiver) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest_asyncio
 
+from doors.hooking import send
 from doors.live import Live, serving
 from mainspring.core.instants import iso, parse_iso
 from mainspring.core.limits import DAY, MINUTE, SECOND
@@ -67,6 +68,34 @@ async def test_a_run_of_another_job_or_none_is_not_found(live: Live) -> None:
                  f"{one['id']}/{one['id']}"):  # fmt: skip
         assert (await live.get(f"/v1/cron/runs/get/{path}")).code == (404, "NOT_FOUND")
     assert (await live.get("/v1/cron/runs/list/x")).code == (404, "NOT_FOUND")
+
+
+async def test_a_run_is_found_by_its_id_alone(live: Live) -> None:
+    job = await live.cron(task=f"{live.url}/docs/nowhere", retry=1, retry_delays=[1])
+    run_id = (await live.post(f"/v1/cron/trigger/{job['id']}")).data["run_id"]
+    await live.work()
+    await live.work(ahead=2 * SECOND)
+    run = (await live.get(f"/v1/scheduling/run/get/{run_id}")).data
+    assert [attempt["attempt"] for attempt in run["attempts"]] == [1, 2]
+    assert run == (await live.get(f"/v1/cron/runs/get/{job['id']}/{run_id}")).data
+    given = {"task": f"{live.url}/dev/echo", "run_at": "2020-05-05T10:00:00Z"}
+    task = (await live.post("/v1/scheduling/task/schedule", given)).data
+    await live.work()
+    [listed] = (await live.get(f"/v1/scheduling/run/list?cron_id={task['id']}")).data["items"]
+    found = (await live.get(f"/v1/scheduling/run/get/{listed['run_id']}")).data
+    assert (found["task_id"], len(found.pop("attempts"))) == (task["id"], 1)
+    assert found == listed
+
+
+async def test_what_is_no_run_of_a_cron_job_or_task_of_the_caller_is_not_found(live: Live) -> None:
+    job = await live.cron()
+    run_id = (await live.post(f"/v1/cron/trigger/{job['id']}")).data["run_id"]
+    path = f"/v1/scheduling/run/get/{run_id}"
+    assert (await live.get(path, key=await live.key("cron:read", project="other"))).code == (404, "NOT_FOUND")
+    assert (await live.get(path, key=await live.key("cron:write"))).code == (403, "FORBIDDEN")
+    delivery = await send(live, f"{live.url}/dev/echo")
+    for nothing in (delivery, delivery.replace("dlv_", "run_"), "run_0000000000000", job["id"], "x"):
+        assert (await live.get(f"/v1/scheduling/run/get/{nothing}")).code == (404, "NOT_FOUND")
 
 
 async def test_runs_go_page_by_page_newest_first(live: Live) -> None:

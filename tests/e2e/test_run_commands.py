@@ -19,6 +19,29 @@ def told(process: ServerProcess, *arguments: str) -> subprocess.CompletedProcess
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
+def test_a_run_is_shown_with_its_attempts_in_the_shell(tmp_path: Path) -> None:
+    with server(tmp_path / "data") as process:
+        given = {"cron_expr": "0 0 1 1 *", "task": "http://127.0.0.1:9/", "retry": 1, "retry_delays": [0]}
+        job = process.call("POST", "/v1/cron/create", given)
+        run = process.call("POST", f"/v1/cron/trigger/{job['id']}")["run_id"]
+
+        def found() -> dict[str, Any]:
+            shown: dict[str, Any] = json.loads(told(process, "get", run, "--json").stdout)
+            return shown
+
+        wait_for("the run", lambda: found()["state"] == "failed")
+        assert [attempt["attempt"] for attempt in found()["attempts"]] == [1, 2]
+        shown = told(process, "get", run)
+        assert shown.returncode == 0, shown.stderr
+        facts, attempts = shown.stdout.split("\n\n")
+        assert run in facts
+        assert job["id"] in facts
+        assert [line.split()[0] for line in attempts.splitlines()][-2:] == ["1", "2"]
+        nothing = told(process, "get", "run_0000000000000")
+        assert nothing.returncode == 1
+        assert "there is no such run" in nothing.stderr
+
+
 def test_a_run_is_replayed_from_the_shell(tmp_path: Path) -> None:
     with server(tmp_path / "data") as process:
         given = {"cron_expr": "0 0 1 1 *", "task": "orders", "task_type": "queue", "overlap_policy": "allow"}

@@ -42,6 +42,7 @@ def test_a_cron_job_lives_its_life(client: Client) -> None:
     run = client.cron.trigger(job["id"], payload={"by": "hand"})
     assert client.cron.runs.get(job["id"], run["run_id"])["attempts"] is not None
     assert [each["run_id"] for each in client.cron.runs.list(job["id"])["items"]] == [run["run_id"]]
+    assert client.run.get(run["run_id"])["cron_id"] == job["id"]
     with pytest.raises(NotFound):
         client.run.replay("run_0000000000000")
     assert client.cron.delete(job["id"])["deleted"] is True

@@ -35,6 +35,7 @@ export interface Capabilities {
   "task.list": Row<PageQuery, Page<cron.TaskRecord>>;
   "task.cancel": Row<ById & Once, cron.TaskRecord>;
   "run.list": Row<cron.RunsQuery, Page<cron.RunRecord>>;
+  "run.get": Row<ById, cron.RunWithAttempts>;
   "run.replay": Row<ById & Once, cron.RunRecord>;
 
   "queue.create": Row<queues.QueueOptions, queues.QueueRecord>;

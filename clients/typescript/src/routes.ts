@@ -36,6 +36,7 @@ const places = {
   "task.list": ["GET", "/v1/scheduling/task/list"],
   "task.cancel": ["DELETE", "/v1/scheduling/task/cancel/{id}", "once"],
   "run.list": ["GET", "/v1/scheduling/run/list"],
+  "run.get": ["GET", "/v1/scheduling/run/get/{id}"],
   "run.replay": ["POST", "/v1/scheduling/run/replay/{id}", "once"],
 
   "queue.create": ["POST", "/v1/queue/create", "once"],

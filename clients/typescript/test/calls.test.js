@@ -37,6 +37,7 @@ test("a cron job lives its life", async () => {
   assert.equal((await client.job.cron.retention.get(job.id)).retention_days, 3);
   assert.equal((await client.job.cron.runs.list(job.id, { state: "succeeded", limit: 1 })).items.length, 1);
   assert.deepEqual((await client.job.cron.occurrences.list(job.id)).items, []);
+  assert.equal((await client.job.run.get(run.run_id)).attempts.length, 1);
   const again = await client.job.run.replay(run.run_id);
   assert.deepEqual([again.trigger, again.cron_id], ["replay", job.id]);
   assert.equal((await client.job.cron.delete(job.id)).deleted, true);

@@ -80,9 +80,11 @@ def on_event(event: Event) -> None:
         case AttemptEnded(state="retrying"):
             _log.info("attempt failed, will retry", **_run(event))
         case AttemptEnded():
-            _log.debug("run ended", **_run(event))
+            if _log.is_enabled_for(logging.DEBUG):
+                _log.debug("run ended", **_run(event))
         case PushEnded(outcome="acked"):
-            _log.debug("message pushed", **_push(event))
+            if _log.is_enabled_for(logging.DEBUG):
+                _log.debug("message pushed", **_push(event))
         case PushEnded():
             _log.info("push failed", **_push(event))
         case SubscriptionEnded():

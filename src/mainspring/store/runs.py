@@ -95,6 +95,8 @@ class RunStore:
         if item.again is not None:
             await tx.hold("hold_run", id=item.again.id)
             lanes: Sequence[str] = [row[4] for row in await tx.fetch("get_run", id=item.again.id, project=item.project)]
+            if not lanes:
+                return NotFound("there is no such run", hint="List the runs to see their ids.")
         else:
             lanes = (await lanes_of(tx, [(item.schedule_id, entry.schedule.lane)]))[item.schedule_id]
         if not lanes:

@@ -13,7 +13,7 @@ from mainspring.core.idempotency import Replay
 from mainspring.core.ids import KEY_MAX, KeySource
 from mainspring.core.limits import ENDPOINTS_MAX
 from mainspring.core.model import Page
-from mainspring.core.webhooks_model import Circuit, Endpoint, EndpointChange, EndpointEntry, NewEndpoint
+from mainspring.core.webhooks_model import Circuit, CircuitEnd, Endpoint, EndpointChange, EndpointEntry, NewEndpoint
 from mainspring.store import rows
 from mainspring.store.db import Db, Row, Tx, again_after_collisions
 from mainspring.store.horizon import Horizon
@@ -64,9 +64,12 @@ class EndpointStore:
             endpoint.max_concurrency,
             endpoint.rate_milli,
             int(endpoint.ordered),
+            endpoint.disabled_at,
+            endpoint.disabled_because,
         )
         await tx.many("insert_endpoints", [row], now=now)
-        gate = (endpoint_id, endpoint.project, None, endpoint.max_concurrency, row[-1], endpoint.rate_milli)
+        room, ordered, rate = endpoint.max_concurrency, int(endpoint.ordered), endpoint.rate_milli
+        gate = (endpoint_id, endpoint.project, None, room, ordered, rate, _end_of(endpoint))
         await tx.many("insert_circuits", [gate], now=now)
         [found] = await tx.fetch_in("get_endpoints", [(endpoint_id,)])
         return entry_of(found)
@@ -138,7 +141,11 @@ def _circuit(circuit: Circuit, item: EndpointChange, endpoint: Endpoint) -> Circ
         circuit = replace(circuit, open_until=0, hold_until=0)
     if item.delete:
         return replace(circuit, ended="deleted")
-    return replace(circuit, ended=None if endpoint.disabled_at is None else "disabled")
+    return replace(circuit, ended=_end_of(endpoint))
+
+
+def _end_of(endpoint: Endpoint) -> CircuitEnd | None:
+    return None if endpoint.disabled_at is None else "disabled"
 
 
 def _row(endpoint: Endpoint, seen: int) -> Row:

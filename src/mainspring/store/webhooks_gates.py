@@ -99,7 +99,7 @@ class Gates:
         found = {(row[0], row[1]): row[2] for row in await tx.fetch_in("find_circuits_of_origins", asked)}
         missing = [one for one in asked if one not in found]
         if missing:
-            rows = [(self._key(now), project, origin, ORIGIN_ROOM, 0, None) for project, origin in missing]
+            rows = [(self._key(now), project, origin, ORIGIN_ROOM, 0, None, None) for project, origin in missing]
             await tx.many("insert_circuits", rows, now=now)
             found |= {(row[0], row[1]): row[2] for row in await tx.fetch_in("find_circuits_of_origins", missing)}
         return found

@@ -247,14 +247,14 @@ async def test_replays_are_counted_before_they_are_sent(visitor_of_both: Visitor
     bad = await failing(live, receiver)
     path = f"/console/webhooks/{bad}"
     counted = (await visitor_of_both.submit(path, f"{path}/count", status="failed", since="1h")).raw.decode()
-    assert "3 deliveries would be sent again" in counted
+    assert "3 deliveries would be replayed" in counted
     assert (await live.get(f"/v1/account/webhooks/deliveries/{bad}?state=queued")).data["items"] == []
     fields = {name: unescape(value) for name, value in re.findall(r'name="(status|since)" value="([^"]+)"', counted)}
     none = (await visitor_of_both.submit(path, f"{path}/count", status="failed", since="1h", event="x")).raw.decode()
-    assert "0 deliveries would be sent again" in none
+    assert "0 deliveries would be replayed" in none
     receiver.answers["/bad"] = [(200, {})]
     await visitor_of_both.submit(path, f"{path}/replay", **fields)
-    assert "Sent again: 3." in await visitor_of_both.told(path)
+    assert "Replayed: 3." in await visitor_of_both.told(path)
     await visitor_of_both.submit(path, f"{path}/replay", **fields)
     assert "Nothing fits" in await visitor_of_both.told(path)
     for since in ("", "soon"):
@@ -269,7 +269,7 @@ async def test_what_failed_since_an_instant_is_recovered(visitor_of_both: Visito
     await visitor_of_both.submit(path, f"{path}/recover", recover_since="30m")
     assert "Nothing fits" in await visitor_of_both.told(path)
     await visitor_of_both.submit(path, f"{path}/recover", recover_since="2h")
-    assert "Sent again: 3." in await visitor_of_both.told(path)
+    assert "Replayed: 3." in await visitor_of_both.told(path)
     answer = await visitor_of_both.submit(path, f"{path}/recover", recover_since="whenever")
     assert answer.status == 422
     assert 'value="whenever"' in answer.raw.decode()

@@ -97,7 +97,7 @@ async def test_a_delivery_shows_its_attempts_the_request_and_what_came_back(
     assert made["secret"] not in page
 
 
-async def test_a_delivery_is_sent_again_or_tried_no_more(visitor_of_both: Visitor, receiver: Receiver) -> None:
+async def test_a_delivery_is_replayed_or_tried_no_more(visitor_of_both: Visitor, receiver: Receiver) -> None:
     live = visitor_of_both.live
     await register(live, receiver.url + "/a")
     [delivery] = await emit(live)
@@ -105,6 +105,7 @@ async def test_a_delivery_is_sent_again_or_tried_no_more(visitor_of_both: Visito
     await visitor_of_both.submit(path, f"{path}/cancel")
     assert "not tried any more" in await visitor_of_both.told(path)
     assert (await get(live, delivery))["state"] == "cancelled"
+    assert ">Replay as a new delivery<" in await visitor_of_both.page(path)
     for new_id in ("", "yes"):
         answer = await visitor_of_both.submit(path, f"{path}/replay", new_id=new_id)
         again = answer.headers["location"].rpartition("/")[2]
@@ -116,7 +117,7 @@ async def test_a_delivery_is_sent_again_or_tried_no_more(visitor_of_both: Visito
     assert (await get(live, delivery))["state"] == "cancelled"
 
 
-async def test_picked_deliveries_are_sent_again_or_cancelled_and_refusals_are_counted(
+async def test_picked_deliveries_are_replayed_or_cancelled_and_refusals_are_counted(
     visitor_of_both: Visitor, receiver: Receiver
 ) -> None:
     live, page = visitor_of_both.live, "/console/webhooks/deliveries"
@@ -131,7 +132,7 @@ async def test_picked_deliveries_are_sent_again_or_cancelled_and_refusals_are_co
     assert "Refused: 1." in told
     assert (await get(live, waiting))["state"] == "cancelled"
     await visitor_of_both.submit_all(page, f"{page}/some", [*picks, ("do", "replay")])
-    assert "Sent again: 2." in await visitor_of_both.told(page)
+    assert "Replayed: 2." in await visitor_of_both.told(page)
     for fields in ([("do", "replay")], [*picks, ("do", "delete")]):
         await visitor_of_both.submit_all(page, f"{page}/some", fields)
         assert "That cannot be done" in await visitor_of_both.told(page)

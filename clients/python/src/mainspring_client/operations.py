@@ -90,6 +90,7 @@ TASK_CANCEL: Operation[TaskRecord] = Operation(
     "task.cancel", "DELETE", "/v1/scheduling/task/cancel/{task_id}", idempotent=True
 )
 RUN_LIST: Operation[RunPage] = Operation("run.list", "GET", "/v1/scheduling/run/list")
+RUN_GET: Operation[RunWithAttempts] = Operation("run.get", "GET", "/v1/scheduling/run/get/{run_id}")
 RUN_REPLAY: Operation[RunRecord] = Operation(
     "run.replay", "POST", "/v1/scheduling/run/replay/{run_id}", idempotent=True
 )

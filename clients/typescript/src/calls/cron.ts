@@ -71,6 +71,8 @@ export const taskCalls = (call: Call) => ({
 export const runCalls = (call: Call) => ({
   /** List runs, newest first. */
   list: (query: RunsQuery = {}, options?: CallOptions) => call("run.list", query, options),
+  /** Get a run of any cron job or task with its attempts. */
+  get: (id: string, options?: CallOptions) => call("run.get", { id }, options),
   /** Run a run that is over once more, with the target and the payload that it had. */
   replay: (id: string, fields: Once = {}, options?: CallOptions) => call("run.replay", { ...fields, id }, options),
 });

@@ -14,7 +14,7 @@ from mainspring.doors.console.visit import Note, Visit
 
 PAGE = 50
 OPERATIONS = {"replay": "webhook.replay", "cancel": "webhook.cancel"}
-DONE = {"replay": "Sent again: {count}.", "cancel": "Cancelled: {count}."}
+DONE = {"replay": "Replayed: {count}.", "cancel": "Cancelled: {count}."}
 TEXTS = tuple(DONE.values())
 
 

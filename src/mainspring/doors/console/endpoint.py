@@ -130,19 +130,19 @@ async def recover(visit: Visit) -> Response:
 
 
 def _replayed(visit: Visit, again: Any) -> Response:
-    """How many were sent again, and whether there are more."""
+    """How many were replayed, and whether there are more."""
     if not again.replayed:
-        text = visit.say("Nothing fits that was not sent again already.")
+        text = visit.say("Nothing fits that was not replayed already.")
     elif again.more:
-        text = visit.say("Sent again: {count}. There are more: do it once more.", count=f"{again.replayed:,}")
+        text = visit.say("Replayed: {count}. There are more: do it once more.", count=f"{again.replayed:,}")
     else:
-        text = visit.say("Sent again: {count}.", count=f"{again.replayed:,}")
+        text = visit.say("Replayed: {count}.", count=f"{again.replayed:,}")
     visit.note = Note("done", text)
     return RedirectResponse(visit.url(_path(visit)), 303)
 
 
 def _chosen(visit: Visit) -> dict[str, str]:
-    """Which deliveries to send again. Raises `Invalid`."""
+    """Which deliveries to replay. Raises `Invalid`."""
     since = moment(visit.form.get("since", ""), visit.now, "since")
     if since is None:
         raise Invalid("since is missing", hint="Say from when on.", field="since")

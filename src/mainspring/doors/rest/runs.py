@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import UNSET
@@ -52,6 +53,10 @@ def _text(body: bytes | None) -> str | None:
     return None if body is None else body.decode("utf-8", "replace")
 
 
+def _with_attempts(run: Run, attempts: Sequence[Attempt]) -> RunWithAttempts:
+    return RunWithAttempts(**_fields(run), attempts=[_attempt_record(attempt) for attempt in attempts])
+
+
 def _attempt_record(attempt: Attempt) -> AttemptRecord:
     return AttemptRecord(
         attempt=attempt.attempt,
@@ -70,7 +75,12 @@ async def get(call: Call[Nothing, Nothing]) -> RunWithAttempts:
     run, attempts = await runs.get(call.core, call.project, row_key("run", call.path[1]))
     if run.schedule_id != schedule_id or run.kind != "cron":
         raise NotFound("there is no such run", hint="List the runs to see their ids.")
-    return RunWithAttempts(**_fields(run), attempts=[_attempt_record(attempt) for attempt in attempts])
+    return _with_attempts(run, attempts)
+
+
+async def get_by_id(call: Call[Nothing, Nothing]) -> RunWithAttempts:
+    """One run of any cron job or task, with its attempts."""
+    return _with_attempts(*await runs.get(call.core, call.project, row_key("run", call.path[0])))
 
 
 async def page_of_cron(call: Call[Nothing, RunsOfCronQuery]) -> RunPage:

@@ -31,9 +31,9 @@ SELECT c.project, c.origin, c.id FROM v
 JOIN circuits AS c ON c.project = v.project AND c.origin = v.origin AND c.origin IS NOT NULL;
 
 -- name: insert_circuits
-WITH @rows(v: id bigint, project text, origin text, room bigint, ordered bigint, rate_milli bigint)
-INSERT INTO circuits (id, project, origin, room, ordered, rate_milli, updated_at)
-SELECT id, project, origin, room, ordered, rate_milli, :now FROM v WHERE true
+WITH @rows(v: id bigint, project text, origin text, room bigint, ordered bigint, rate_milli bigint, ended text)
+INSERT INTO circuits (id, project, origin, room, ordered, rate_milli, ended, updated_at)
+SELECT id, project, origin, room, ordered, rate_milli, ended, :now FROM v WHERE true
 ON CONFLICT DO NOTHING;
 
 -- name: save_circuits
@@ -265,10 +265,11 @@ SELECT 1 FROM endpoints WHERE id = :id AND project = :project AND deleted_at IS 
 SELECT count(*) FROM endpoints WHERE project = :project AND deleted_at IS NULL;
 
 -- name: insert_endpoints
-WITH @rows(v: id bigint, project text, target_id bigint, events text, description text, max_concurrency bigint, rate_milli bigint, ordered bigint)
-INSERT INTO endpoints (id, project, target_id, events, description, max_concurrency, rate_milli, ordered, version,
-                       created_at, updated_at)
-SELECT id, project, target_id, events, description, max_concurrency, rate_milli, ordered, 1, :now, :now
+WITH @rows(v: id bigint, project text, target_id bigint, events text, description text, max_concurrency bigint, rate_milli bigint, ordered bigint, disabled_at bigint, disabled_because text)
+INSERT INTO endpoints (id, project, target_id, events, description, max_concurrency, rate_milli, ordered, disabled_at,
+                       disabled_because, version, created_at, updated_at)
+SELECT id, project, target_id, events, description, max_concurrency, rate_milli, ordered, disabled_at,
+       disabled_because, 1, :now, :now
 FROM v WHERE true;
 
 -- name: update_endpoints

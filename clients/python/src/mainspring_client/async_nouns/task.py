@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from mainspring_client import operations
 from mainspring_client.async_nouns.noun import AsyncNoun
-from mainspring_client.records import Expect, RunPage, RunRecord, TaskPage, TaskRecord, TaskWithRun
+from mainspring_client.records import Expect, RunPage, RunRecord, RunWithAttempts, TaskPage, TaskRecord, TaskWithRun
 from mainspring_client.values import HttpMethod, Json, RunState, SignatureStyle, TaskType, When
 
 
@@ -71,6 +71,10 @@ class AsyncRun(AsyncNoun):
     ) -> RunPage:
         """List the runs of all cron jobs and tasks, newest first."""
         return await self._call(operations.RUN_LIST, locals())
+
+    async def get(self, run_id: str) -> RunWithAttempts:
+        """Get a run of any cron job or task with its attempts."""
+        return await self._call(operations.RUN_GET, locals())
 
     async def replay(self, run_id: str, *, idempotency_key: str | None = None) -> RunRecord:
         """Run a run that is over once more, with the target and the payload that it had."""

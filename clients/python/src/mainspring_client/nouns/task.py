@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mainspring_client import operations
 from mainspring_client.nouns.noun import Noun
-from mainspring_client.records import Expect, RunPage, RunRecord, TaskPage, TaskRecord, TaskWithRun
+from mainspring_client.records import Expect, RunPage, RunRecord, RunWithAttempts, TaskPage, TaskRecord, TaskWithRun
 from mainspring_client.values import HttpMethod, Json, RunState, SignatureStyle, TaskType, When
 
 
@@ -69,6 +69,10 @@ class Run(Noun):
     ) -> RunPage:
         """List the runs of all cron jobs and tasks, newest first."""
         return self._call(operations.RUN_LIST, locals())
+
+    def get(self, run_id: str) -> RunWithAttempts:
+        """Get a run of any cron job or task with its attempts."""
+        return self._call(operations.RUN_GET, locals())
 
     def replay(self, run_id: str, *, idempotency_key: str | None = None) -> RunRecord:
         """Run a run that is over once more, with the target and the payload that it had."""

@@ -63,6 +63,15 @@ OPERATIONS: tuple[Operation, ...] = (
         errors=("NOT_FOUND",),
     ),
     Operation(
+        id="run.get",
+        method="GET",
+        paths=("/v1/scheduling/run/get/{id}",),
+        summary="Get a run of any cron job or task with its attempts",
+        handler=runs.get_by_id,
+        result=made.RunWithAttempts,
+        scope="cron:read",
+    ),
+    Operation(
         id="run.replay",
         method="POST",
         paths=("/v1/scheduling/run/replay/{id}",),
