@@ -58,7 +58,7 @@ def fill_schedules(path: Path) -> None:
             "number": f"{top} + n.i",
             "target_id": "t.target_id + n.i",
             "schedule_id": "t.schedule_id + n.i",
-            "name": "'job ' || n.i || ' of shop ' || n.i % 97",
+            "name": "'job ' || n.i || ' of shop ' || (n.i % 97)",
             "cron_expr": "printf('%d %d %d %d *', n.i % 60, n.i / 60 % 24, n.i % 28 + 1, n.i % 12 + 1)",
             "next_due_at": f"{at + DAY} + n.i * 97000 % {360 * DAY}",
             "last_state": "CASE n.i % 50 WHEN 0 THEN 'failed' ELSE 'succeeded' END",
@@ -97,17 +97,19 @@ async def fill_messages(path: Path) -> None:
         await store.close()
 
 
-def signed_in(server: Server) -> tuple[http.client.HTTPConnection, str]:
+def signed_in(server: Server) -> str:
+    """The cookie of a session."""
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
     form = urlencode({"credential": server.key})
     connection.request("POST", "/console/sign-in", form, {"Content-Type": "application/x-www-form-urlencoded"})
     reply = connection.getresponse()
     reply.read()
-    return connection, str(reply.getheader("Set-Cookie")).partition(";")[0]
+    connection.close()
+    return str(reply.getheader("Set-Cookie")).partition(";")[0]
 
 
-def server_times(server: Server, screen: Screen) -> list[float]:
-    connection, cookie = signed_in(server)
+def server_times(server: Server, cookie: str, screen: Screen) -> list[float]:
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
     spent = []
     for _ in range(TIMES):
         began = time.perf_counter()
@@ -120,11 +122,10 @@ def server_times(server: Server, screen: Screen) -> list[float]:
     return spent
 
 
-def paints(server: Server, screens: list[Screen]) -> dict[str, tuple[float, float]]:
+def paints(server: Server, cookie: str, screens: list[Screen]) -> dict[str, tuple[float, float]]:
     """First contentful paint in ms and everything loaded in KB, by screen; each in a browser of its own."""
     found = {}
     program = next(path for name in ("chromium", "google-chrome") if (path := shutil.which(name)))
-    _, cookie = signed_in(server)
     name, _, value = cookie.partition("=")
     with sync_playwright() as playwright:
         for screen in screens:
@@ -133,7 +134,8 @@ def paints(server: Server, screens: list[Screen]) -> dict[str, tuple[float, floa
             context.add_cookies([{"name": name, "value": value, "url": server.url + "/console"}])
             page = context.new_page()
             page.goto(f"{server.url}/console{screen.path}", wait_until="load")
-            page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
+            while not page.evaluate("performance.getEntriesByName('first-contentful-paint').length"):
+                page.wait_for_timeout(20)
             paint, weight = page.evaluate(
                 "[performance.getEntriesByName('first-contentful-paint')[0].startTime,"
                 " [...performance.getEntriesByType('resource'), ...performance.getEntriesByType('navigation')]"
@@ -152,13 +154,14 @@ def measure(server: Server, stage: Stage) -> dict[str, Any]:
         Screen("queue of a million", "/queues/full"),
     ]
     screens = [*stage.screens(), *more]
+    cookie = signed_in(server)
     for screen in screens:
-        server_times(server, screen)  # templates are compiled and pages are read once before
-    painted = paints(server, screens)
+        server_times(server, cookie, screen)  # templates are compiled and pages are read once before
+    painted = paints(server, cookie, screens)
     figures: dict[str, Any] = {}
     print(f"  {'screen':<20} {'server p50':>10} {'max':>8} {'paint':>8} {'weight':>9}")
     for screen in screens:
-        spent = server_times(server, screen)
+        spent = server_times(server, cookie, screen)
         paint, weight = painted[screen.name]
         row = {
             "server_ms": round(percentile(spent, 0.5), 1),

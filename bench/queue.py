@@ -188,11 +188,11 @@ def preload(where: Path, waiting: int) -> None:
     async def work() -> None:
         store = await open_sqlite(where / "mainspring.db", clock)
         hidden = clock() + 7_200_000
-        await fill(store, await queue_of(store, "small"), MILLION // 4, plain)
+        await fill(store, await queue_of(store, "small"), MILLION // 2, plain)
         await fill(store, await queue_of(store, "waiting"), waiting, plain)
         delayed = await queue_of(store, "delayed")
         await fill(store, delayed, waiting, lambda at: NewMessage(PAYLOAD, 9, None, hidden + at))
-        await fill(store, delayed, MILLION // 4, plain)
+        await fill(store, delayed, MILLION // 2, plain)
         await fill(store, await queue_of(store, "fifo", FIFO), MILLION // 2, grouped(MILLION // 10))
         await store.close()
 

@@ -197,8 +197,7 @@ class Stage:
         return [
             Screen("overview", ""),
             Screen("schedules", "/schedules"),
-            Screen("schedules-once", "/schedules?kind=task"),
-            Screen("schedules-bulk", "/schedules/bulk?do=pause"),
+            Screen("schedules-once", "/schedules?once=1"),
             Screen("schedule", f"/schedules/{ids['beat']}"),
             Screen("schedule-task", f"/schedules/{ids['task']}"),
             Screen("schedule-new", "/schedules/new"),
