@@ -19,7 +19,7 @@ import uvloop
 
 from mainspring.core import audit, cron, sample_schedules, tokens, zone_data
 from mainspring.core.errors import Unavailable
-from mainspring.core.events import Listeners
+from mainspring.core.events import Listeners, Stopping
 from mainspring.core.limits import DRAIN, MINUTE, SECOND
 from mainspring.core.model import Key
 from mainspring.core.ports import Core, QueueRules
@@ -250,7 +250,6 @@ class Server:
             elsewhere=None if "api" in settings.roles else elsewhere(settings.roles),
             rpc=self._hear_scripts,
             listen=self._events.listen,
-            stopping=lambda: self._stopping,
             server_zone=settings.crontab_timezone,
             sign_in=self._hear_console,
             facts=facts.Facts(settings.roles, settings.audit_days, lambda: self.store.node),
@@ -304,6 +303,7 @@ class Server:
     async def stop(self) -> None:
         """Stop claiming, finish what is in flight (up to 30 s), give the rest up to other nodes, close everything."""
         self._stopping = True
+        self._events.emit(Stopping())
         services = self._wakeups.services
         for name in ("scheduler", "tide", "pusher", "dispatcher", "scripts", "agents"):
             if name in services:

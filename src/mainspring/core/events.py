@@ -145,6 +145,10 @@ class EndpointDisabled(Event, frozen=True):
     reason: str
 
 
+class Stopping(Event, frozen=True):
+    """This process is on its way out: whoever holds a connection open for nothing in particular lets it go."""
+
+
 class LoopFailed(Event, frozen=True):
     """A loop's step raised; it goes on after a pause."""
 

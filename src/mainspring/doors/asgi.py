@@ -43,10 +43,9 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     unexpected error and its request id. `echo`: what /dev/echo received (method, path, headers, body). `primary_key`:
     what /v1/activate gives away on a development server. `elsewhere`: what the API answers on a node that does not
     serve it; its health, readiness and metrics are answered all the same. `rpc`: is given what answers the JSON-RPC of
-    scripts. `listen`: subscribes to events; `stopping`: whether the server is on its way out; `server_zone`: the zone
-    of the machine. `sign_in`: is given what makes links that sign in to the console; `facts`: what the process knows
-    of itself. `crontab_key`: whether /crontab needs a key; `crontab_timezone`: the zone of its times; `crontab_string`:
-    whether it answers `data` as a string.
+    scripts. `listen`: subscribes to events; `server_zone`: the zone of the machine. `sign_in`: is given what makes
+    links that sign in to the console; `facts`: what the process knows of itself. `crontab_key`: whether /crontab needs
+    a key; `crontab_timezone`: the zone of its times; `crontab_string`: whether it answers `data` as a string.
     """
 
     core: Core
@@ -68,7 +67,6 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     crontab_timezone: str = "UTC"
     crontab_string: bool = False
     listen: Listen = lambda _: lambda: None
-    stopping: Callable[[], bool] = lambda: False
     server_zone: str = "UTC"
     sign_in: Callable[[Callable[[Key], str]], None] | None = None
     facts: Facts = Facts()
@@ -202,7 +200,6 @@ def _console(door: Door) -> Console:
         clock=door.clock,
         ticks=door.ticks or (lambda: door.clock() * 1_000_000),
         listen=door.listen,
-        stopping=door.stopping,
         observe=door.observe,
         report=door.report,
         root_path=door.root_path.rstrip("/"),

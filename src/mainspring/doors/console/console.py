@@ -42,9 +42,9 @@ _SIGN_INS = Allowance(20, MINUTE)
 class Console:
     """Answers everything under /console.
 
-    `api`: the operations of the REST API; `listen`: subscribes to events; `stopping`: whether the server is on its way
-    out; `observe`: (operation, status, microseconds); `report`: an unexpected error; `server_zone`: an IANA name;
-    `facts`: what the process knows of itself.
+    `api`: the operations of the REST API; `listen`: subscribes to events; `observe`: (operation, status,
+    microseconds); `report`: an unexpected error; `server_zone`: an IANA name; `facts`: what the process knows of
+    itself.
     """
 
     def __init__(
@@ -55,7 +55,6 @@ class Console:
         clock: Callable[[], int],
         ticks: Callable[[], int],
         listen: Listen,
-        stopping: Callable[[], bool],
         observe: Callable[[str, int, int], None],
         report: Callable[[BaseException, str], None],
         root_path: str,
@@ -74,7 +73,7 @@ class Console:
         self._pages = Pages(root_path)
         self.base = self._pages.base
         self._sessions = Sessions(core)
-        self._pulse = Pulse(listen, stopping)
+        self._pulse = Pulse(listen)
         self._tries = Buckets(_SIGN_INS)
         self._app = guarded(
             Starlette(

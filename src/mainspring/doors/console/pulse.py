@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 from mainspring.core.errors import LimitExceeded
-from mainspring.core.events import Event
+from mainspring.core.events import Event, Stopping
 from mainspring.doors.console.api import Listen
 
 LISTENERS_MAX = 200
@@ -19,12 +19,11 @@ ANYWAY_S = 5.0
 class Pulse:
     """The beats for all open pages of this node. Nothing is sent of what happened: pages ask again with their key."""
 
-    def __init__(self, listen: Listen, stopping: Callable[[], bool]) -> None:
+    def __init__(self, listen: Listen) -> None:
         self._listen = listen
-        self._stopping = stopping
         self._open = 0
         self._heard = asyncio.Event()
-        self._never = asyncio.Event()
+        self._over = asyncio.Event()
         self._leave: Callable[[], None] | None = None
 
     def check(self) -> None:
@@ -39,13 +38,12 @@ class Pulse:
             self._leave = self._listen(self._on_event)
         try:
             yield b"retry: 3000\n\n"
-            while not self._stopping():
-                heard = self._heard
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(heard.wait(), ANYWAY_S)
+            while True:
+                await _at_most(ANYWAY_S, self._heard)
+                if self._over.is_set():
+                    return
                 yield b"event: pulse\ndata: 1\n\n"
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._never.wait(), PACE_S)
+                await _at_most(PACE_S, self._over)
         finally:
             self._open -= 1
             if self._open == 0 and self._leave is not None:
@@ -53,5 +51,12 @@ class Pulse:
                 self._leave = None
 
     def _on_event(self, event: Event) -> None:
+        if isinstance(event, Stopping):
+            self._over.set()
         heard, self._heard = self._heard, asyncio.Event()
         heard.set()
+
+
+async def _at_most(seconds: float, event: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
