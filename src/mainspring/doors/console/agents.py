@@ -51,7 +51,7 @@ class Line(msgspec.Struct, frozen=True):
 async def page(visit: Visit) -> Response:
     """All of them, page by page."""
     only_admins(visit)
-    wanted = one_of(visit.query.get("state"), ("online", "offline"), "")
+    wanted = one_of(visit.query.get("state"), ("online", "offline")) or ""
     search, after = visit.query.get("q", "").strip().lower(), visit.query.get("cursor", "")
     online = {"online": True, "offline": False}.get(wanted)
     views = visit.core.store.views.agents
@@ -83,8 +83,8 @@ async def show(visit: Visit, typed: dict[str, str], fault: Invalid | None = None
     seen = await views.one(visit.now, uuid)
     if seen is None:
         raise NotFound("there is no such agent", hint="It becomes known when it connects.")
-    wanted = one_of(visit.query.get("state"), tuple(STATES), "")
-    kind = one_of(visit.query.get("kind"), KINDS, "")
+    wanted = one_of(visit.query.get("state"), STATES) or ""
+    kind = one_of(visit.query.get("kind"), KINDS) or ""
     limit = next((one for one in TASKS if str(one) == visit.query.get("limit")), TASKS[0])
     asked = AskedTasks(uuid=uuid, state=STATES.get(wanted), kind=kind or None, limit=limit + 1, newest=True)
     tasks = await agents.query(visit.core, asked)

@@ -6,9 +6,9 @@ from starlette.responses import RedirectResponse, Response
 
 from mainspring.core import ids, tokens
 from mainspring.core.errors import Invalid
+from mainspring.doors.console.bulk import Tally, picks, work_off
 from mainspring.doors.console.delivery_list import STATES, asked_of
 from mainspring.doors.console.routing import Page
-from mainspring.doors.console.run_bulk import Tally, picks, work_off
 from mainspring.doors.console.run_query import place_of, public, written
 from mainspring.doors.console.visit import Note, Visit
 

@@ -31,12 +31,12 @@ def asked_of(visit: Visit, given: Mapping[str, str]) -> Asked:
     """The filters in the address."""
     query = {name: given[name].strip() for name in _NAMES if given.get(name, "").strip()}
     since, until, faults = moments(visit, query)
-    state = one_of(query.get("state"), STATES, "")
+    state = one_of(query.get("state"), STATES)
     endpoint_id = None
     if "endpoint_id" in query:
         endpoint_id = ids.key_of("wh", query["endpoint_id"]) or _NONE
     filters = DeliveryFilter(
-        state=RUN_STATE_OF[state] if state else None,  # type: ignore[index]  # one of the known words
+        state=None if state is None else RUN_STATE_OF[state],
         event=query.get("event"),
         endpoint_id=endpoint_id,
         since=since,

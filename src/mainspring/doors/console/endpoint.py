@@ -11,14 +11,14 @@ from mainspring.core.errors import Invalid, NotFound, Refused
 from mainspring.core.instants import iso
 from mainspring.core.limits import REPLAY_MAX, SECRET_GRACE_H_DEFAULT, SECRET_GRACE_H_MAX
 from mainspring.core.views.webhooks import Count
-from mainspring.core.webhooks_model import RUN_STATE_OF, DeliveryFilter
+from mainspring.core.webhooks_model import RUN_STATE_OF, DeliveryFilter, DeliveryState
 from mainspring.doors.console.delivery_list import STATES, asked_of
 from mainspring.doors.console.routing import Page
 from mainspring.doors.console.run_query import moment, place_of, public, written
 from mainspring.doors.console.visit import Note, Visit, one_of
 
 PAGE = 50
-ENDED = ("failed", "delivered", "cancelled")
+ENDED: tuple[DeliveryState, ...] = ("failed", "delivered", "cancelled")
 
 
 async def page(visit: Visit) -> Response:
@@ -102,7 +102,7 @@ async def count(visit: Visit) -> Response:
         return await _page(visit, 422, refused)
     key = ids.key_of("wh", _id(visit)) or -1
     wanted = DeliveryFilter(
-        state=RUN_STATE_OF[chosen["status"]],  # type: ignore[index]  # one of the known words
+        state=RUN_STATE_OF[_status(chosen["status"])],
         event=chosen.get("event"),
         endpoint_id=key,
         since=moment(chosen["since"], visit.now, "since") or 0,
@@ -146,9 +146,13 @@ def _chosen(visit: Visit) -> dict[str, str]:
     since = moment(visit.form.get("since", ""), visit.now, "since")
     if since is None:
         raise Invalid("since is missing", hint="Say from when on.", field="since")
-    chosen = {"status": one_of(visit.form.get("status"), ENDED, "failed"), "since": iso(since)}
+    chosen = {"status": _status(visit.form.get("status")), "since": iso(since)}
     event = visit.form.get("event", "").strip()
     return {**chosen, "event": event} if event else chosen
+
+
+def _status(text: str | None) -> DeliveryState:
+    return one_of(text, ENDED) or "failed"
 
 
 def _number(text: str, field: str) -> float:

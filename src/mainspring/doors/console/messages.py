@@ -71,7 +71,7 @@ def shown(row: MessageRow | DeadRow) -> Shown:
 async def page(visit: Visit) -> Response:
     """Those of one state, in the order in which they will be had."""
     queue = await opened(visit, CONSUME)
-    state = next(one for one in STATES if one == one_of(visit.query.get("state"), STATES, "available"))
+    state = one_of(visit.query.get("state"), STATES) or "available"
     found = await visit.core.store.views.queues.messages(queue, state, place_in(visit), PAGE, PAYLOAD_IN_LISTS)
     return show(
         visit,

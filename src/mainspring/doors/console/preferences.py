@@ -8,12 +8,11 @@ from typing import get_args
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mainspring.doors.console.visit import Preferences, Zone
+from mainspring.doors.console.visit import Preferences, Theme, Zone, one_of
 from mainspring.doors.console.words import LANGUAGES, preferred
 
 COOKIE = "mainspring_reading"
 LIFE_S = 365 * 24 * 3600
-_THEMES = ("auto", "light", "dark")
 
 
 def preferences_of(request: Request) -> Preferences:
@@ -25,11 +24,10 @@ def preferences_of(request: Request) -> Preferences:
 
 
 def _chosen(now: Preferences, wanted: Mapping[str, str]) -> Preferences:
-    language, theme, zone = (wanted.get(name, "") for name in ("language", "theme", "zone"))
     return Preferences(
-        language if language in LANGUAGES else now.language,
-        theme if theme in _THEMES else now.theme,  # type: ignore[arg-type]  # one of those words
-        zone if zone in get_args(Zone) else now.zone,  # type: ignore[arg-type]  # one of those words
+        one_of(wanted.get("language"), LANGUAGES) or now.language,
+        one_of(wanted.get("theme"), get_args(Theme)) or now.theme,
+        one_of(wanted.get("zone"), get_args(Zone)) or now.zone,
     )
 
 

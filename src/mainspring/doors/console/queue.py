@@ -22,7 +22,7 @@ async def page(visit: Visit) -> Response:
     queue = await opened(visit, *EITHER)
     views = visit.core.store.views
     row = await views.queues.one(visit.now, queue)
-    span = one_of(visit.query.get("span"), tuple(queue_charts.SPANS), "1h")
+    span = one_of(visit.query.get("span"), queue_charts.SPANS) or "1h"
     since, step = queue_charts.reach(visit.now, span)
     points = await views.overview.queue_series(queue.id, since, step)
     drawn = queue_charts.draw(visit, points, row, since, step)

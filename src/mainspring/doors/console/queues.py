@@ -23,8 +23,8 @@ TEXTS = ("Most messages", "Name", "Newest", "All", "Holding messages", "With dea
 async def page(visit: Visit) -> Response:
     """The queues, as the address asks for them."""
     tokens.require(visit.principal, *EITHER)
-    order = next(one for one in ORDERS if one == one_of(visit.query.get("order"), ORDERS, "depth"))
-    only = one_of(visit.query.get("only"), ("holding", "dead", "paused"), "")
+    order = one_of(visit.query.get("order"), ORDERS) or "depth"
+    only = one_of(visit.query.get("only"), ("holding", "dead", "paused")) or ""
     search = visit.query.get("q", "").replace("\x00", "").strip()[:SEARCH_CHARS_MAX]
     wish = QueueWish(
         order=order,

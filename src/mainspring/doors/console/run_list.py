@@ -53,8 +53,8 @@ def schedule_key(public: str) -> int | None:
 async def asked_of(visit: Visit, given: Mapping[str, str]) -> Asked:
     """The filters in the address, or in a form that repeats them; schedules are looked up by their names."""
     query = {name: given[name].strip() for name in NAMES if given.get(name, "").strip()}
-    state = one_of(query.get("state"), STATES, "") or None
-    trigger = one_of(query.get("trigger"), TRIGGERS, "") or None
+    state = one_of(query.get("state"), STATES)
+    trigger = one_of(query.get("trigger"), TRIGGERS)
     since, until, faults = moments(visit, query)
     schedules: tuple[int, ...] = ()
     named, schedule = None, None
@@ -67,8 +67,8 @@ async def asked_of(visit: Visit, given: Mapping[str, str]) -> Asked:
         named = await views.named(visit.project, query["q"][:200], NAMED_MAX + 1)
         schedules = tuple(one.id for one in named[:NAMED_MAX])
     filters = RunFilter(
-        state=state,  # type: ignore[arg-type]  # one of the known words
-        trigger=trigger,  # type: ignore[arg-type]  # one of the known words
+        state=state,
+        trigger=trigger,
         schedules=schedules,
         since=since,
         until=until,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -12,16 +10,13 @@ from starlette.responses import RedirectResponse, Response
 from mainspring.core import ids, tokens
 from mainspring.core.errors import Invalid, Refused
 from mainspring.core.ids import KEY_MAX
+from mainspring.doors.console.bulk import Tally, picks, work_off
 from mainspring.doors.console.routing import Page
 from mainspring.doors.console.schedule_filters import asked_of
 from mainspring.doors.console.visit import Note, Visit
 
 STEP = 500
-PICKED_MAX = 500
 TOTAL_MAX = 100_000
-REASONS_MAX = 20
-# As many at a time as share a write without holding up others for long.
-_AT_ONCE = 50
 
 OPERATIONS = {
     "pause": "cron.pause",
@@ -46,21 +41,6 @@ DONE = {
     "cancel": "Cancelled: {count}.",
 }
 TEXTS = (*DOING.values(), *DONE.values())
-
-
-class Tally(msgspec.Struct):
-    """What came of it. `reasons`: why some were refused, each with how many."""
-
-    done: int = 0
-    refused: int = 0
-    reasons: dict[str, int] = msgspec.field(default_factory=dict)
-
-    def refuse(self, reason: str) -> None:
-        """Count one more that was refused; beyond 20 reasons the others share the last."""
-        self.refused += 1
-        if reason not in self.reasons and len(self.reasons) >= REASONS_MAX:
-            reason = "…"
-        self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
 
 class Job(msgspec.Struct):
@@ -89,22 +69,6 @@ class Job(msgspec.Struct):
         return msgspec.json.encode(self).decode()
 
 
-async def work_off(visit: Visit, action: str, public_ids: Iterable[str], tally: Tally) -> None:
-    """Do it with each of them, as the REST API would; refusals are counted."""
-    gate = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(public: str) -> None:
-        async with gate:
-            try:
-                await visit.call(OPERATIONS[action], public)
-            except Refused as refused:
-                tally.refuse(refused.message)
-            else:
-                tally.done += 1
-
-    await asyncio.gather(*map(one, public_ids))
-
-
 async def begin(visit: Visit) -> Response:
     """Those that were picked, at once; or the page on which all that match are worked off."""
     tokens.require(visit.principal, "cron:write")
@@ -115,12 +79,9 @@ async def begin(visit: Visit) -> Response:
         asked = asked_of(form)
         found = await visit.core.store.views.schedules.ids(visit.project, asked.filters, KEY_MAX, TOTAL_MAX + 1)
         return _page(visit, Job(action, asked.query, len(found), Tally()))
-    picked = list(dict.fromkeys(visit.picked("pick")))[:PICKED_MAX]
-    if not picked:
-        raise Invalid("nothing is picked", hint="Tick the rows first.")
     tally = Tally()
-    await work_off(visit, action, picked, tally)
-    visit.note = Note("failed" if tally.refused else "done", told(visit, action, tally))
+    await work_off(visit, OPERATIONS[action], picks(visit), tally)
+    visit.note = Note("failed" if tally.refused else "done", tally.told(visit, DONE[action]))
     return RedirectResponse(visit.url(visit.whence("/schedules")), 303)
 
 
@@ -138,7 +99,7 @@ async def step(visit: Visit) -> Response:
     except Refused as refused:
         job.fault = visit.refused(refused)
         return _page(visit, job)
-    await work_off(visit, job.action, [ids.text(asked.filters.kind, key) for key in keys], job.tally)
+    await work_off(visit, OPERATIONS[job.action], [ids.text(asked.filters.kind, key) for key in keys], job.tally)
     job.before = keys[-1] if len(keys) == STEP else None
     job.fault = ""
     return _page(visit, job)
@@ -147,15 +108,6 @@ async def step(visit: Visit) -> Response:
 async def nothing_under_way(visit: Visit) -> Response:
     """The list, for who comes back to a page that only a form leads to."""
     return RedirectResponse(visit.url("/schedules"), 303)
-
-
-def told(visit: Visit, action: str, tally: Tally) -> str:
-    """How many were done, how many refused and why."""
-    said = visit.say(DONE[action], count=f"{tally.done:,}")
-    if not tally.refused:
-        return said
-    why = "; ".join(f"{reason} ({count:,})" for reason, count in tally.reasons.items())
-    return f"{said} " + visit.say("Refused: {count}. {why}.", count=f"{tally.refused:,}", why=why)
 
 
 def _page(visit: Visit, job: Job) -> Response:

@@ -9,14 +9,14 @@ from mainspring.core.errors import Invalid, NotFound
 from mainspring.core.instants import parse_iso
 from mainspring.core.script_results_model import AskedResults
 from mainspring.core.scripts_model import HANDLERS
-from mainspring.core.views.scripts import AskedPage
+from mainspring.core.views.scripts import AskedPage, RanState
 from mainspring.doors.console.routing import Page
 from mainspring.doors.console.scripts import PAGES_BY_NAME, path_of
 from mainspring.doors.console.settings_rights import only_admins
 from mainspring.doors.console.visit import Visit, one_of
 
 PAGE = 50
-STATES = ("success", "failure", "running")
+STATES: tuple[RanState, ...] = ("success", "failure", "running")
 _NUMBER_DIGITS_MAX = 15
 
 
@@ -24,8 +24,8 @@ async def page(visit: Visit) -> Response:
     """Newest first."""
     only_admins(visit)
     query = {name: visit.query.get(name, "").replace("\0", "") for name in ("name", "cursor", "since")}
-    query["state"] = one_of(visit.query.get("state"), STATES, "")
-    query["run_type"] = one_of(visit.query.get("run_type"), tuple(HANDLERS), "")
+    state, run_type = one_of(visit.query.get("state"), STATES), one_of(visit.query.get("run_type"), HANDLERS)
+    query |= {"state": state or "", "run_type": run_type or ""}
     before_at, before = _place(query["cursor"])
     fault = None
     try:
@@ -34,8 +34,8 @@ async def page(visit: Visit) -> Response:
         since, fault = 0, invalid
     asked = AskedPage(
         name=query["name"] or None,
-        run_type=query["run_type"] or None,
-        state=query["state"] or None,  # type: ignore[arg-type]  # one of STATES
+        run_type=run_type,
+        state=state,
         since=since,
         before_at=before_at,
         before=before,

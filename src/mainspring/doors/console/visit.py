@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
@@ -22,7 +22,10 @@ from mainspring.doors.console.session import Session
 from mainspring.doors.console.words import say
 from mainspring.doors.facts import Facts
 
+W = TypeVar("W", bound=str)
+
 FIELDS_MAX = 2_000
+Theme: TypeAlias = Literal["auto", "light", "dark"]
 Zone: TypeAlias = Literal["utc", "server", "browser"]
 
 
@@ -30,7 +33,7 @@ class Preferences(msgspec.Struct, frozen=True):
     """How somebody wants to read: kept in a cookie of their browser."""
 
     language: str = "en"
-    theme: Literal["auto", "light", "dark"] = "auto"
+    theme: Theme = "auto"
     zone: Zone = "utc"
 
 
@@ -166,9 +169,9 @@ def fields_of(body: bytes) -> list[tuple[str, str]]:
     return [(name, value.replace("\r\n", "\n")) for name, value in pairs]
 
 
-def one_of(value: str | None, known: tuple[str, ...], otherwise: str) -> str:
-    """A query parameter that chooses among known words."""
-    return value if value in known else otherwise
+def one_of(value: str | None, known: Iterable[W]) -> W | None:
+    """The known word that was chosen, if it is one of them."""
+    return next((word for word in known if word == value), None)
 
 
 def nothing_here() -> NotFound:

@@ -23,13 +23,13 @@ TEXTS = ("active", "failing", "resting", "disabled")
 async def page(visit: Visit) -> Response:
     """The endpoints."""
     tokens.require(visit.principal, "webhook:read")
-    state = one_of(visit.query.get("state"), STATES, "") or None
+    state = one_of(visit.query.get("state"), STATES)
     text = visit.query.get("q", "").strip()[:200]
     before = place_of(visit.query.get("cursor", ""))
     found = await visit.core.store.views.webhooks.endpoints(
         visit.project,
         visit.now,
-        state,  # type: ignore[arg-type]  # one of the known words
+        state,
         text,
         None if before is None else before[0],
         PAGE,
